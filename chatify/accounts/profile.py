@@ -1,0 +1,44 @@
+"""What a tenant may tell us about an end user, as input and as output."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from chatify.accounts.models import EndUser
+from chatify.common.inputs import Body, ExternalId, Line
+
+PROFILE_FIELDS = ("name", "age", "interests", "style")
+
+
+class Profile(Body):
+    """Profile of an end user. A field that is left out stays as it was; `null` clears it."""
+
+    name: Annotated[Line, Field(max_length=80)] | None = None
+    age: Annotated[int, Field(ge=0, le=130)] | None = None
+    interests: Annotated[list[Annotated[Line, Field(min_length=1, max_length=40)]], Field(max_length=20)] | None = None
+    style: Annotated[Line, Field(max_length=80)] | None = None
+
+
+class UserInput(Profile):
+    """An end user as a call names them. API keys have to give the `external_id`."""
+
+    external_id: ExternalId | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """The profile fields that were given, as values of the model."""
+        empty: dict[str, Any] = {"name": "", "age": None, "interests": [], "style": ""}
+        given = {field: getattr(self, field) for field in PROFILE_FIELDS if field in self.model_fields_set}
+        return {field: empty[field] if value is None else value for field, value in given.items()}
+
+
+def user_object(user: EndUser) -> dict[str, Any]:
+    """The end user as clients see them."""
+    return {
+        "external_id": user.external_id,
+        "name": user.name,
+        "age": user.age,
+        "interests": user.interests,
+        "style": user.style,
+    }

@@ -1,0 +1,109 @@
+"""REST: bodies and query strings as checked models, lists in pages, views that may await."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from asgiref.sync import iscoroutinefunction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.dateparse import parse_datetime
+from pydantic import BaseModel, Field
+from rest_framework import exceptions
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from chatify.common.errors import InvalidInput
+from chatify.common.inputs import Line, Query, check, check_query
+from chatify.common.threads import in_db_thread
+
+MAX_PAGE = 200
+
+B = TypeVar("B", bound=BaseModel)
+R = TypeVar("R", bound=Model)
+
+
+def read_body(request: Request, model: type[B]) -> B:
+    """The request's JSON body as a checked model. An empty body counts as `{}`. Raises ChatifyError."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) == 0 and not request.META.get("HTTP_TRANSFER_ENCODING"):
+        return check(model, {})
+    return check(model, request.data)
+
+
+def read_query(request: Request, model: type[B]) -> B:
+    """The query string as a checked model. Raises InvalidInput, also for a parameter given twice."""
+    for name, values in request.query_params.lists():
+        if len(values) > 1:
+            raise InvalidInput.at(name, "duplicate_key", "This parameter stands here twice.")
+    return check_query(model, request.query_params)
+
+
+# Lists --------------------------------------------------------------------------------------------
+
+
+class PageQuery(Query):
+    """Parameters of a list."""
+
+    cursor: Annotated[Line, Field(max_length=400)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
+
+
+class _Pages(CursorPagination):
+    page_size_query_param = "limit"
+    max_page_size = MAX_PAGE
+
+    def decode_cursor(self, request: Request) -> Any:
+        """As the library's; what is no cursor of ours is refused before it reaches the database."""
+        try:
+            cursor = super().decode_cursor(request)
+        except exceptions.NotFound:
+            cursor = ()
+        if cursor == () or (cursor and cursor.position and parse_datetime(cursor.position) is None):
+            raise InvalidInput.at("cursor", "bad_cursor", "This cursor is not one of ours.")
+        return cursor
+
+
+def page(
+    request: Request, rows: QuerySet[R], query: PageQuery, *, ordering: str, render: Callable[[R], dict[str, Any]]
+) -> dict[str, Any]:
+    """One page of a list as `{results, next, previous}`, the latter two URLs or None.
+
+    `ordering` is a field of time, with "-" for newest first.
+    """
+    pages = _Pages()
+    pages.ordering, pages.page_size = (ordering, "-id" if ordering.startswith("-") else "id"), query.limit
+    found = pages.paginate_queryset(rows, request) or []
+    return {
+        "results": [render(row) for row in found],
+        "next": pages.get_next_link(),
+        "previous": pages.get_previous_link(),
+    }
+
+
+# Views that await ---------------------------------------------------------------------------------
+
+
+class AsyncAPIView(APIView):
+    """Django REST framework's view with handlers that are coroutines.
+
+    Authentication and permissions touch the database, so they run on a database thread; the handler
+    runs on the event loop.
+    """
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+        """As APIView's, awaiting the handler."""
+        self.args, self.kwargs, self.headers = args, kwargs, self.default_response_headers
+        self.request = self.initialize_request(request, *args, **kwargs)
+        try:
+            await in_db_thread(self.initial, self.request, *args, **kwargs)
+            handler = getattr(self, (self.request.method or "").lower(), None)
+            if not iscoroutinefunction(handler):
+                raise exceptions.MethodNotAllowed(self.request.method or "")
+            response = await handler(self.request, *args, **kwargs)
+        except Exception as error:
+            response = self.handle_exception(error)
+        self.response = self.finalize_response(self.request, response, *args, **kwargs)
+        return self.response

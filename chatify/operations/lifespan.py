@@ -1,0 +1,121 @@
+"""What lives as long as the server does: started before the first connection, ended after the last."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import time
+from typing import IO, Any
+
+import structlog
+from django.conf import settings
+
+from chatify.common.threads import close_pool
+from chatify.operations.embedded_celery import EmbeddedCelery
+from chatify.realtime import sockets
+from chatify.turns import runtime as turns_runtime
+from chatify.turns.runtime import Runtime
+
+PATIENCE_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class AlreadyServing(RuntimeError):
+    """Another server uses this SQLite database."""
+
+
+class Services:
+    """The in-process services of one server process."""
+
+    def __init__(self) -> None:
+        self._lock: IO[str] | None = None
+        self._runtime: Runtime | None = None
+        self._celery: EmbeddedCelery | None = None
+        self._stop_requested_at: float | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether they were started."""
+        return self._runtime is not None
+
+    def stop_requested(self) -> None:
+        """The process was asked to end: the patience with running replies counts from now."""
+        self._stop_requested_at = self._stop_requested_at or time.monotonic()
+
+    async def start(self) -> None:
+        """Start all. Raises AlreadyServing."""
+        if settings.SQLITE_LOCK_FILE:
+            self._lock = _lock(settings.SQLITE_LOCK_FILE)
+        self._runtime = Runtime()
+        await self._runtime.start(is_alone=self._lock is not None)
+        turns_runtime.set_current(self._runtime)
+        sockets.current().start()
+        if settings.CELERY_IS_EMBEDDED:
+            self._celery = EmbeddedCelery()
+            await asyncio.to_thread(self._celery.start)  # Celery closes database connections as it starts
+        log.info("server_started", provider=self._runtime.provider.name)
+
+    async def stop(self) -> None:
+        """End all; running replies get what is left of 30 seconds to finish."""
+        if self._runtime is None:
+            return
+        waited = time.monotonic() - (self._stop_requested_at or time.monotonic())
+        turns_runtime.set_current(None)
+        await self._runtime.stop(patience=max(0.0, PATIENCE_SECONDS - waited))
+        await sockets.current().stop()
+        sockets.forget()
+        if self._celery is not None:
+            await asyncio.to_thread(self._celery.stop)
+        await asyncio.to_thread(close_pool)
+        self._runtime = None
+        if self._lock is not None:
+            self._lock.close()
+        log.info("server_stopped")
+
+
+services = Services()
+
+
+async def lifespan(scope: Any, receive: Any, send: Any) -> None:
+    """The ASGI lifespan protocol (ASGI specification, "Lifespan")."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                await services.start()
+            except Exception as error:
+                log.error("server_not_started", reason=str(error))
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await services.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+def with_services(app: Any) -> Any:
+    """An ASGI app whose first connection starts the services, for servers without lifespan (runserver)."""
+    starting = asyncio.Lock()
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        if not services.is_running:
+            async with starting:
+                if not services.is_running:
+                    await services.start()
+        await app(scope, receive, send)
+
+    return served
+
+
+def _lock(path: str) -> IO[str]:
+    file = open(path, "w")  # noqa: SIM115  (held until the process ends)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise AlreadyServing(
+            f"Another Chatify serves this SQLite database ({path} is locked). Stop it, or use PostgreSQL."
+        ) from None
+    return file

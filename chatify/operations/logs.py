@@ -1,0 +1,52 @@
+"""One JSON line per event, from structlog and from the standard library alike."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import sys
+from typing import Any
+
+import structlog
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    # Not structlog's rich traceback: it prints local variables, and with them what people wrote.
+    structlog.processors.format_exc_info,
+]
+_QUIET = ("uvicorn", "celery", "httpx2", "openai", "asyncio", "daphne", "django.channels", "httpcore2")
+
+
+def configure(level: str) -> None:
+    """Set up logging to stderr for the whole process. `level` is a name such as INFO."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": _SHARED,
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+    }
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"json": formatter},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"}},
+            "root": {"handlers": ["stderr"], "level": level},
+            "loggers": {**{name: {"level": "WARNING"} for name in _QUIET}, "kombu": {"level": "ERROR"}},
+        }
+    )

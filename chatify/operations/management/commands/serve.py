@@ -1,0 +1,54 @@
+"""The one way to serve."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+
+class Command(BaseCommand):
+    """uvicorn with our limits; with Celery's worker and beat inside when no broker is configured."""
+
+    help = "Serve the page, the admin, REST, SSE and WebSocket."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Where, and with how many processes."""
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--workers", type=int, default=1, help="processes; more than one needs REDIS_URL")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Serve until a signal says to end."""
+        host, port, workers = options["host"], options["port"], options["workers"]
+        if workers < 1:
+            raise CommandError("--workers has to be at least 1.")
+        if workers > 1 and (not settings.REDIS_URL or settings.IS_SQLITE):
+            raise CommandError("More than one worker needs REDIS_URL and a PostgreSQL DATABASE_URL.")
+        if workers > 1:
+            self._serve_many(host, port, workers)
+        else:
+            self._serve_one(host, port)
+
+    def _serve_one(self, host: str, port: int) -> None:
+        from chatify.operations.server import Server, config
+
+        server = Server(config(host, port))
+        server.run()
+        if not server.started:
+            sys.exit(1)
+
+    def _serve_many(self, host: str, port: int, workers: int) -> None:
+        from uvicorn.supervisors import Multiprocess
+
+        from chatify.operations.server import Server, config
+
+        with tempfile.TemporaryDirectory(prefix="chatify-metrics-") as folder:
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+            os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+            settings_ = config(host, port, workers)
+            Multiprocess(settings_, target=Server(settings_).run, sockets=[settings_.bind_socket()]).run()

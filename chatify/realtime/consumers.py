@@ -1,0 +1,207 @@
+"""The socket of a chat session."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID, uuid4
+
+import structlog
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from chatify.accounts.api.authentication import bearer
+from chatify.accounts.credentials import principal_of_key, redeem_ticket
+from chatify.accounts.principal import Principal
+from chatify.common.errors import ChatifyError, InvalidInput, NotAuthenticated, NotFound, TooLarge, Unavailable
+from chatify.common.inputs import MAX_BODY
+from chatify.common.strict_json import parse
+from chatify.common.threads import in_db_thread
+from chatify.realtime import sockets
+from chatify.realtime.handlers import handle
+from chatify.realtime.outgoing import Outgoing
+from chatify.realtime.protocol import parse_frame
+from chatify.turns.following import follow
+from chatify.turns.live import Event, LiveReply
+from chatify.turns.runtime import Runtime, current
+from sessions.models import ChatSession
+from sessions.objects import chat_session_object
+
+MAX_BAD_FRAMES = 50
+BAD_FRAMES_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class ChatConsumer(AsyncWebsocketConsumer):
+    """One socket on one chat session: admits, parses frames, hands them on, sends what the chat session tells."""
+
+    runtime: Runtime
+    principal: Principal
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.socket_id = uuid4().hex
+        self.heard_at = time.monotonic()
+        self.outgoing = Outgoing(self._send_text)
+        self.is_closed = False
+        self._bad_frames: deque[float] = deque(maxlen=MAX_BAD_FRAMES)
+        self._closing: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """The socket's life. Not Channels' own loop: that one subscribes every socket to the channel layer."""
+        self.scope, self.base_send, self.channel_layer = scope, send, None
+        self.chat_session_id: UUID = scope["url_route"]["kwargs"]["chat_session_id"]
+        try:
+            while True:
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
+        except Exception:
+            log.exception("socket_failed", chat_session_id=str(self.chat_session_id))
+            await self.close_with(1011)
+        finally:
+            await self._leave()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """One ASGI event. (Channels' own closes database connections here, in a thread, for every frame.)"""
+        await getattr(self, message["type"].replace(".", "_"))(message)
+
+    # Life -----------------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Let in whoever may come in, and tell where the chat session stands."""
+        await self.accept()
+        try:
+            self.runtime = current()
+            self.principal = await self._authenticate()
+            chat_session, live = await follow(self.runtime, self.principal, self.chat_session_id, self)
+        except NotFound:
+            await self.close_with(4404)
+        except Unavailable:
+            await self.close_with(1012)
+        except ChatifyError as error:
+            await self.close_with(4401 if isinstance(error, NotAuthenticated) else 4403)
+        else:
+            await self._enter(chat_session, live)
+
+    async def _authenticate(self) -> Principal:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.scope["headers"]}
+        key = bearer(headers.get("authorization", ""), headers.get("x-api-key", ""))
+        ticket = parse_qs(self.scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
+        if key:
+            principal = await in_db_thread(principal_of_key, key)
+        elif ticket:
+            principal = await in_db_thread(redeem_ticket, ticket, self.chat_session_id)
+        else:
+            principal = None
+        if principal is None:
+            raise NotAuthenticated
+        return principal
+
+    async def _enter(self, chat_session: ChatSession, live: LiveReply | None) -> None:
+        if chat_session.status == ChatSession.Status.ENDED:
+            self.outgoing.open(self._ready(chat_session, None), self._fail)
+            self.deliver({"type": "session.ended", "reason": chat_session.end_reason})
+        elif not await sockets.current().admission.enter(self.chat_session_id, self.socket_id):
+            await self.close_with(4409)
+        else:
+            sockets.current().add(self)
+            self.outgoing.open(self._ready(chat_session, live), self._fail)
+
+    def _ready(self, chat_session: ChatSession, live: LiveReply | None) -> dict[str, Any]:
+        headers = dict(self.scope["headers"])
+        scheme, host = self.scope.get("scheme", "ws"), headers.get(b"host", b"localhost").decode("latin-1")
+        ready: dict[str, Any] = {
+            "type": "session.ready",
+            "session": chat_session_object(chat_session, f"{scheme}://{host}"),
+            "last_seq": chat_session.last_seq,
+        }
+        if live is not None:
+            ready["running"] = {"message_id": str(live.message_id), "offset": live.length}
+        return ready
+
+    async def disconnect(self, code: int) -> None:
+        """The peer is gone. What it asked for goes on."""
+        self.is_closed = True
+
+    async def _leave(self) -> None:
+        self.is_closed = True
+        self.outgoing.close()
+        if hasattr(self, "runtime"):
+            self.runtime.hub.leave(self.chat_session_id, self)
+        sockets.current().remove(self)
+        await sockets.current().admission.leave(self.socket_id)
+
+    async def close_with(self, code: int) -> None:
+        """Close with this code; a second time nothing happens."""
+        if not self.is_closed:
+            self.is_closed = True
+            with suppress(OSError, RuntimeError):  # closed by the peer in the same moment
+                await self.base_send({"type": "websocket.close", "code": code})
+
+    # Out ------------------------------------------------------------------------------------------
+
+    def deliver(self, event: Event) -> None:
+        """Something happened in the chat session (see Follower)."""
+        self.outgoing.put(event)
+        if isinstance(event, dict) and event["type"] == "session.ended":
+            self._closing = asyncio.create_task(self._close_after_last_words())
+
+    async def _close_after_last_words(self) -> None:
+        await self.outgoing.drain()
+        await self.close_with(4403)
+
+    async def _send_text(self, text: str) -> None:
+        if not self.is_closed:
+            await self.base_send({"type": "websocket.send", "text": text})
+
+    def _fail(self) -> None:
+        self._closing = asyncio.create_task(self.close_with(1011))
+
+    # In -------------------------------------------------------------------------------------------
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """One frame. A bad one is answered, and never closes the socket, unless they are many."""
+        self.heard_at = time.monotonic()
+        event_id = None
+        try:
+            raw = bytes_data if text_data is None else text_data.encode()
+            value = parse(raw or b"", max_bytes=MAX_BODY)
+            event_id = _event_id(value)
+            await handle(self, parse_frame(value))
+        except ChatifyError as error:
+            self.deliver(error_frame(error, event_id))
+            if isinstance(error, InvalidInput | TooLarge):
+                await self._count_bad_frame()
+        except Exception:
+            log.exception("frame_failed", chat_session_id=str(self.chat_session_id))
+            self.deliver(error_frame(ChatifyError(), event_id))
+
+    async def _count_bad_frame(self) -> None:
+        now = time.monotonic()
+        if len(self._bad_frames) == MAX_BAD_FRAMES and now - self._bad_frames[0] < BAD_FRAMES_SECONDS:
+            await self.outgoing.drain()
+            await self.close_with(4400)
+        self._bad_frames.append(now)
+
+
+def error_frame(error: ChatifyError, event_id: str | None) -> dict[str, Any]:
+    """An error as a frame."""
+    frame: dict[str, Any] = {"type": "error", "code": error.code, "message": error.detail}
+    if error.errors:
+        frame["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in error.errors]
+    if error.retry_after is not None:
+        frame["retry_after"] = error.retry_after
+    if event_id is not None:
+        frame["event_id"] = event_id
+    return frame
+
+
+def _event_id(value: Any) -> str | None:
+    found = value.get("event_id") if isinstance(value, dict) else None
+    return found[:128] if isinstance(found, str) else None

@@ -1,0 +1,113 @@
+"""What each frame of a client does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+from uuid import UUID
+
+from chatify.accounts.principal import Principal
+from chatify.common.threads import in_db_thread
+from chatify.realtime.outgoing import Outgoing
+from chatify.realtime.protocol import (
+    ClientFrame,
+    FeedbackFrame,
+    MessageSend,
+    Ping,
+    ReplyRetry,
+    ReplyStop,
+    Sync,
+    TypingStart,
+    TypingStop,
+)
+from chatify.turns.following import missed
+from chatify.turns.live import Follower
+from chatify.turns.runtime import Runtime
+from sessions.access import get_chat_session, get_message
+from sessions.actions import give_feedback
+
+
+class Socket(Follower, Protocol):
+    """What the handlers need of the consumer."""
+
+    runtime: Runtime
+    principal: Principal
+    chat_session_id: UUID
+    outgoing: Outgoing
+
+
+async def handle(socket: Socket, frame: ClientFrame) -> None:
+    """Do what the frame asks for. Raises ChatifyError."""
+    await _HANDLERS[type(frame)](socket, frame)
+
+
+async def _send(socket: Socket, frame: MessageSend) -> None:
+    await socket.runtime.accept(
+        principal=socket.principal,
+        chat_session_id=socket.chat_session_id,
+        content=frame.content,
+        client_message_id=frame.client_message_id,
+        model=frame.model,
+        sender=socket,
+    )
+
+
+async def _stop(socket: Socket, frame: ReplyStop) -> None:
+    await socket.runtime.stop_running(principal=socket.principal, chat_session_id=socket.chat_session_id)
+
+
+async def _retry(socket: Socket, frame: ReplyRetry) -> None:
+    await socket.runtime.retry(
+        principal=socket.principal, chat_session_id=socket.chat_session_id, message_id=frame.message_id
+    )
+
+
+async def _sync(socket: Socket, frame: Sync) -> None:
+    events = missed(
+        socket.runtime,
+        socket.chat_session_id,
+        after_seq=frame.after_seq,
+        message_id=frame.message_id,
+        offset=frame.offset,
+    )
+    async for event in events:
+        socket.deliver(event)
+        await socket.outgoing.make_room()
+
+
+async def _typing(socket: Socket, frame: TypingStart | TypingStop) -> None:
+    room = socket.runtime.hub.rooms.get(socket.chat_session_id)
+    if room is not None:
+        room.publish({"type": frame.type}, exclude=socket)
+    socket.runtime.doorbell.typing(socket.chat_session_id, frame.type)
+
+
+async def _feedback(socket: Socket, frame: FeedbackFrame) -> None:
+    await in_db_thread(_rate, socket.principal, socket.chat_session_id, frame)
+    message_id = str(frame.message_id) if frame.message_id else None
+    socket.deliver({"type": "feedback.accepted", "message_id": message_id, "rating": frame.rating})
+
+
+def _rate(principal: Principal, chat_session_id: UUID, frame: FeedbackFrame) -> None:
+    chat_session = get_chat_session(principal, chat_session_id)
+    message = get_message(chat_session, frame.message_id) if frame.message_id else None
+    give_feedback(chat_session=chat_session, rating=frame.rating, message=message, comment="")
+
+
+async def _ping(socket: Socket, frame: Ping) -> None:
+    pong = {"type": "pong"}
+    if frame.event_id is not None:
+        pong["event_id"] = frame.event_id
+    socket.deliver(pong)
+
+
+_HANDLERS: dict[type[ClientFrame], Callable[[Any, Any], Awaitable[None]]] = {
+    MessageSend: _send,
+    ReplyStop: _stop,
+    ReplyRetry: _retry,
+    Sync: _sync,
+    TypingStart: _typing,
+    TypingStop: _typing,
+    FeedbackFrame: _feedback,
+    Ping: _ping,
+}

@@ -1,0 +1,86 @@
+"""What a socket still has to send. Slow readers get larger pieces, not more memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from chatify.turns.live import Delta, Event
+
+SEND_SECONDS = 20.0
+MAX_WAITING = 2_000
+"""Events; deltas of one reply count once, as they are merged."""
+
+Send = Callable[[str], Awaitable[None]]
+
+
+class Outgoing:
+    """A queue of events and the task that sends them. Holds everything back until `open` is called."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._events: deque[Event] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.is_overflowing = False
+
+    def put(self, event: Event) -> None:
+        """Send this when its turn comes."""
+        if len(self._events) >= MAX_WAITING:
+            self.is_overflowing = True
+            return
+        self._events.append(event)
+        self._wake.set()
+
+    def open(self, first: dict[str, Any], on_failure: Callable[[], None]) -> None:
+        """Send `first`, then all that has waited and comes. `on_failure`: the peer is gone or does not read."""
+        self._events.appendleft(first)
+        self._wake.set()
+        self._task = asyncio.create_task(self._run(on_failure))
+
+    async def make_room(self) -> None:
+        """Wait until less than half of the queue is taken, or nothing can be sent."""
+        while len(self._events) > MAX_WAITING // 2 and self._task is not None and not self._task.done():
+            await asyncio.sleep(0.01)
+
+    async def drain(self) -> None:
+        """Wait until everything is sent, or cannot be."""
+        while self._events and self._task is not None and not self._task.done():
+            await asyncio.sleep(0.01)
+
+    def close(self) -> None:
+        """Send no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self, on_failure: Callable[[], None]) -> None:
+        try:
+            while not self.is_overflowing:
+                while self._events:
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await self._send(_encode(self._next()))
+                self._wake.clear()
+                await self._wake.wait()
+        except (TimeoutError, OSError, RuntimeError):
+            pass  # the peer is gone, or reads nothing for 20 s
+        on_failure()
+
+    def _next(self) -> Event:
+        event = self._events.popleft()
+        if isinstance(event, Delta) and self._events:
+            texts = [event.text]
+            while self._events and isinstance(more := self._events[0], Delta) and more.message_id == event.message_id:
+                if more.offset != event.offset + sum(map(len, texts)):
+                    break
+                texts.append(more.text)
+                self._events.popleft()
+            return Delta(event.message_id, event.offset, "".join(texts))
+        return event
+
+
+def _encode(event: Event) -> str:
+    return orjson.dumps(event.wire() if isinstance(event, Delta) else event).decode()

@@ -1,0 +1,260 @@
+"""The wire protocol of the socket: every frame in and out, as models. AsyncAPI is made from these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chatify.common.errors import InvalidInput
+from chatify.common.inputs import Body, ClientMessageId, Content, Line, check
+from sessions.objects import ChatSessionObject, MessageObject
+
+Id = Annotated[UUID, Field(strict=False)]
+EventId = Annotated[Line, Field(max_length=128)]
+
+
+class ClientFrame(Body):
+    """Base of what a client sends. `event_id` comes back in the error that the frame may cause."""
+
+    event_id: EventId | None = None
+
+
+class MessageSend(ClientFrame):
+    """Say something."""
+
+    type: Literal["message.send"]
+    content: Content
+    client_message_id: ClientMessageId | None = None
+    model: Annotated[Line, Field(max_length=120)] | None = None
+
+
+class ReplyStop(ClientFrame):
+    """Stop the running reply."""
+
+    type: Literal["reply.stop"]
+
+
+class ReplyRetry(ClientFrame):
+    """Ask for another reply instead of one that failed or was stopped."""
+
+    type: Literal["reply.retry"]
+    message_id: Id
+
+
+class Sync(ClientFrame):
+    """Ask for what was missed: messages after `after_seq`, and the text of one reply from `offset` on."""
+
+    type: Literal["sync"]
+    after_seq: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    message_id: Id | None = None
+    offset: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+class TypingStart(ClientFrame):
+    """The person begins to type."""
+
+    type: Literal["typing.start"]
+
+
+class TypingStop(ClientFrame):
+    """The person stops to type."""
+
+    type: Literal["typing.stop"]
+
+
+class FeedbackFrame(ClientFrame):
+    """Rate a reply, or the chat session."""
+
+    type: Literal["feedback"]
+    rating: Annotated[int, Field(ge=1, le=5)]
+    message_id: Id | None = None
+
+
+class Ping(ClientFrame):
+    """Ask for a `pong`; also keeps the socket from idling out."""
+
+    type: Literal["ping"]
+
+
+CLIENT_FRAMES = (MessageSend, ReplyStop, ReplyRetry, Sync, TypingStart, TypingStop, FeedbackFrame, Ping)
+
+
+def type_of(frame: type[BaseModel]) -> str:
+    """The `type` (for typing: the first of them) that a frame's model stands for."""
+    return str(get_args(frame.model_fields["type"].annotation)[0])
+
+
+_KINDS: dict[str, type[ClientFrame]] = {type_of(frame): frame for frame in CLIENT_FRAMES}
+
+
+def parse_frame(value: Any) -> ClientFrame:
+    """A client's frame. Raises InvalidInput that names every wrong field."""
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        raise InvalidInput.at("type", "required", "A frame is a JSON object with a type.")
+    model = _KINDS.get(value["type"])
+    if model is None:
+        raise InvalidInput.at("type", "unknown_type", "There is no frame of this type.")
+    return check(model, value)
+
+
+# What the server sends ----------------------------------------------------------------------------
+
+
+class ServerFrame(BaseModel):
+    """Base of what the server sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunningReply(ServerFrame):
+    """A reply that is being written."""
+
+    message_id: UUID
+    offset: int = Field(description="Deltas follow from here on; ask `sync` for what is before.")
+
+
+class SessionReady(ServerFrame):
+    """The first frame: the state of the chat session."""
+
+    type: Literal["session.ready"]
+    session: ChatSessionObject
+    last_seq: int
+    running: RunningReply | None = None
+
+
+class MessageAccepted(ServerFrame):
+    """Your message is on disk."""
+
+    type: Literal["message.accepted"]
+    client_message_id: str | None
+    message_id: UUID
+    seq: int
+
+
+class MessageCreated(ServerFrame):
+    """A message from another device, from another person, or one that a `sync` asked for."""
+
+    type: Literal["message.created"]
+    message: MessageObject
+
+
+class ReplyStarted(ServerFrame):
+    """A reply is being written."""
+
+    type: Literal["reply.started"]
+    message_id: UUID
+    seq: int
+
+
+class ReplyDelta(ServerFrame):
+    """A piece of the reply. `offset` counts the Unicode code points before it; drop what you have already."""
+
+    type: Literal["reply.delta"]
+    message_id: UUID
+    offset: int
+    text: str
+
+
+class ReplyCompleted(ServerFrame):
+    """The reply is whole."""
+
+    type: Literal["reply.completed"]
+    message_id: UUID
+    message: MessageObject
+
+
+class ReplyFailed(ServerFrame):
+    """The reply broke off; its text so far is kept."""
+
+    type: Literal["reply.failed"]
+    message_id: UUID
+    message: MessageObject
+    code: str
+    retryable: bool
+
+
+class ReplyCancelled(ServerFrame):
+    """The reply was stopped; its text so far is kept."""
+
+    type: Literal["reply.cancelled"]
+    message_id: UUID
+    message: MessageObject
+
+
+class Typing(ServerFrame):
+    """Somebody else begins to type, or stops to."""
+
+    type: Literal["typing.start", "typing.stop"]
+
+
+class FeedbackAccepted(ServerFrame):
+    """Your rating is stored."""
+
+    type: Literal["feedback.accepted"]
+    message_id: UUID | None
+    rating: int
+
+
+class SessionEnded(ServerFrame):
+    """The chat session is over; the socket closes with 4403."""
+
+    type: Literal["session.ended"]
+    reason: str
+
+
+class Pong(ServerFrame):
+    """The answer to `ping`."""
+
+    type: Literal["pong"]
+    event_id: str | None = None
+
+
+class WrongField(ServerFrame):
+    """One wrong field of a frame."""
+
+    field: str
+    code: str
+    message: str
+
+
+class ErrorFrame(ServerFrame):
+    """A frame of yours could not be taken. The socket stays open."""
+
+    type: Literal["error"]
+    code: str
+    message: str
+    event_id: str | None = None
+    errors: list[WrongField] | None = None
+    retry_after: float | None = Field(None, description="Seconds.")
+
+
+SERVER_FRAMES = (
+    SessionReady,
+    MessageAccepted,
+    MessageCreated,
+    ReplyStarted,
+    ReplyDelta,
+    ReplyCompleted,
+    ReplyFailed,
+    ReplyCancelled,
+    Typing,
+    FeedbackAccepted,
+    SessionEnded,
+    Pong,
+    ErrorFrame,
+)
+
+CLOSE_CODES = {
+    1009: "A frame of more than 64 KiB.",
+    1011: "Our fault.",
+    1012: "The server restarts: connect again.",
+    4400: "More than 50 bad frames in 60 seconds.",
+    4401: "Not authenticated, or the credential was revoked.",
+    4403: "Not allowed, or the chat session has ended.",
+    4404: "There is no such chat session.",
+    4408: "No frame from you for 300 seconds.",
+    4409: "More than 10 sockets on this chat session.",
+    4429: "Too fast.",
+}

@@ -1,0 +1,26 @@
+"""Where the sockets are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels.routing import URLRouter
+from django.urls import path
+
+from chatify.realtime.consumers import ChatConsumer
+
+
+async def no_such_socket(scope: Any, receive: Any, send: Any) -> None:
+    """A path without a socket: accepted and closed with 4404, so that a browser learns the code."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": 4404})
+
+
+router = URLRouter(
+    [
+        path("ws/v1/sessions/<uuid:chat_session_id>/", ChatConsumer.as_asgi()),
+        path("<path:anything>", no_such_socket),
+        path("", no_such_socket),
+    ]
+)

@@ -1,0 +1,275 @@
+"""All writes of a turn, each one transaction under the chat session's row lock.
+
+A reply belongs to the process that holds its lease (`lease_owner`, until `lease_expires_at` by the
+database's clock) under the chat session's `epoch`. Whoever takes a chat session away from a process
+raises the epoch, and what that process writes later finds no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Now
+
+from chatify.accounts.principal import Principal
+from chatify.common.errors import Conflict, InvalidInput, NotFound
+from chatify.events.bus import emit
+from chatify.turns.rows import (
+    LEASE,
+    LockedChatSession,
+    history,
+    lock,
+    lock_for,
+    new_reply,
+    new_user_message,
+    wire,
+)
+from chatify.turns.spec import Accepted, Finished, Outcome, Reaped, Renewal, ReplySpec
+from sessions.models import ChatSession, Message
+from sessions.objects import message_object
+
+MAX_TITLE = 60
+RENEWED_AT_ONCE = 200
+REAPED_AT_ONCE = 100
+_Status = Message.Status
+
+
+def accept(
+    *,
+    principal: Principal,
+    chat_session_id: UUID,
+    owner: str,
+    content: str,
+    client_message_id: str | None = None,
+    model: str | None = None,
+) -> Accepted:
+    """Store a user message and, if no reply is running, the reply's row with `owner`'s lease.
+
+    When this returns, both are on disk. The same `client_message_id` again gives the first answer. Raises
+    NotFound, AgeRestricted, InvalidInput (model), Conflict (`session_ended`, `client_message_id_reused`).
+    """
+    if model not in (None, settings.CHAT_MODEL):
+        raise InvalidInput.at("model", "unknown_model", f"The model on offer is {settings.CHAT_MODEL}.")
+    try:
+        return _accept(principal, chat_session_id, owner, content, client_message_id)
+    except IntegrityError:
+        known = _find_duplicate(principal, chat_session_id, content, client_message_id)
+        if known is None:
+            raise
+        return known
+
+
+@transaction.atomic
+def _accept(
+    principal: Principal, chat_session_id: UUID, owner: str, content: str, client_message_id: str | None
+) -> Accepted:
+    row = lock_for(principal, chat_session_id)
+    row.check_open()
+    message = new_user_message(row, content, client_message_id)
+    spec, reply = None, None
+    if row.running_reply_id is None:
+        spec, reply = new_reply(row, message.seq + 1, owner, [*history(row), (Message.Role.USER, content)])
+        message.answered_by_id = reply.id
+    Message.objects.bulk_create([message, reply] if reply else [message])
+    ChatSession.objects.filter(id=row.id).update(**_accepted_changes(row, message, reply))
+    emit("message.created", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=message.id)
+    return Accepted(wire(message, row), message.seq, spec)
+
+
+def _accepted_changes(row: LockedChatSession, message: Message, reply: Message | None) -> dict[str, Any]:
+    changes: dict[str, Any] = {"last_seq": message.seq, "last_activity": row.now}
+    if reply is not None:
+        changes.update(last_seq=reply.seq, running_reply_id=reply.id)
+    if row.status == ChatSession.Status.PAUSED:
+        changes["status"] = ChatSession.Status.ACTIVE
+    if not row.title:
+        changes["title"] = " ".join(message.content.split())[:MAX_TITLE]
+    return changes
+
+
+def _find_duplicate(
+    principal: Principal, chat_session_id: UUID, content: str, client_message_id: str | None
+) -> Accepted | None:
+    rows = Message.objects.filter(
+        chat_session_id=chat_session_id, client_message_id=client_message_id, tenant_id=principal.tenant_id
+    )
+    message = rows.select_related("chat_session__end_user", "chat_session__template").first()
+    if client_message_id is None or message is None:
+        return None
+    if message.content != content:
+        raise Conflict("This client_message_id was used with another content.", code="client_message_id_reused")
+    chat_session = message.chat_session
+    found = message_object(message, chat_session.end_user, chat_session.template.name)
+    return Accepted(found, message.seq, is_duplicate=True)
+
+
+@transaction.atomic
+def retry(*, principal: Principal, chat_session_id: UUID, message_id: UUID, owner: str) -> ReplySpec:
+    """Start another reply to the messages that a failed or cancelled one answered.
+
+    Raises NotFound, AgeRestricted, Conflict (`session_ended`, `reply_running`, `not_retryable`, `superseded`).
+    """
+    row = lock_for(principal, chat_session_id)
+    row.check_open()
+    failed = Message.objects.filter(chat_session_id=row.id, id=message_id).first()
+    if failed is None:
+        raise NotFound("There is no such message in this chat session.")
+    if row.running_reply_id is not None:
+        raise Conflict("A reply is being written.", code="reply_running")
+    if failed.status not in (_Status.FAILED, _Status.CANCELLED):
+        raise Conflict("Only a reply that failed or was stopped can be tried again.", code="not_retryable")
+    if Message.objects.filter(chat_session_id=row.id, role=Message.Role.ASSISTANT, seq__gt=failed.seq).exists():
+        raise Conflict("There is a later reply already.", code="superseded")
+    return _start_reply(row, owner, instead_of=failed.id)
+
+
+def _start_reply(row: LockedChatSession, owner: str, *, instead_of: UUID | None = None) -> ReplySpec:
+    spec, reply = new_reply(row, row.last_seq + 1, owner, history(row, without=instead_of))
+    reply.save(force_insert=True)
+    asked = Message.objects.filter(chat_session_id=row.id, role=Message.Role.USER)
+    asked.filter(answered_by=None).update(answered_by=reply)
+    if instead_of is not None:
+        asked.filter(answered_by=instead_of).update(answered_by=reply)
+    ChatSession.objects.filter(id=row.id).update(
+        running_reply_id=reply.id, last_seq=reply.seq, last_activity=row.now
+    )
+    return spec
+
+
+# The end of a reply -------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def finish(*, spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
+    """Write a reply's end, and start the next one if messages are waiting.
+
+    None when the reply is not ours any more (reaped, taken over, erased): nothing was written then.
+    """
+    try:
+        row = lock(ChatSession.objects.filter(id=spec.chat_session_id))
+    except NotFound:
+        return None
+    if row.epoch != spec.epoch:
+        return None
+    if not row.is_open and outcome.status == _Status.COMPLETE:
+        outcome.status = _Status.CANCELLED
+    mine = Message.objects.filter(id=spec.message_id, status=_Status.STREAMING, lease_owner=owner)
+    ending = _ending(outcome, row.now)
+    if not mine.update(**ending):
+        return None
+    next_reply = _close_turn(row, spec.seq, owner, tokens=ending["prompt_tokens"] + ending["completion_tokens"])
+    emit(f"reply.{outcome.status}", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=spec.message_id)
+    reply = Message(
+        id=spec.message_id, seq=spec.seq, role=Message.Role.ASSISTANT, created_at=spec.created_at,
+        model=spec.request.model, **ending,
+    )  # fmt: skip
+    return Finished(wire(reply, row), next_reply)
+
+
+def _ending(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    usage = outcome.usage
+    return {
+        "status": outcome.status,
+        "content": outcome.text,
+        "error_code": outcome.error_code,
+        "finished_at": now,
+        "prompt_tokens": usage.prompt_tokens if usage else 0,
+        "completion_tokens": usage.completion_tokens if usage else 0,
+        "is_usage_estimated": usage is not None and usage.is_estimated,
+        "first_token_ms": outcome.first_token_ms,
+        "latency_ms": outcome.latency_ms,
+        "lease_expires_at": None,
+    }
+
+
+def _close_turn(
+    row: LockedChatSession, seq: int, owner: str, *, tokens: int = 0, epoch: int | None = None
+) -> ReplySpec | None:
+    """Give the chat session free, or to the next reply if somebody wrote meanwhile."""
+    changes: dict[str, Any] = {"running_reply_id": None, "last_activity": row.now}
+    if tokens:
+        changes["total_tokens_used"] = F("total_tokens_used") + tokens
+    if epoch is not None:
+        changes["epoch"], row = epoch, row._replace(epoch=epoch)
+    ChatSession.objects.filter(id=row.id).update(**changes)
+    if row.last_seq == seq or not row.is_open or not row.is_age_allowed:
+        return None
+    if not Message.objects.filter(chat_session_id=row.id, role=Message.Role.USER, answered_by=None).exists():
+        return None
+    return _start_reply(row, owner)
+
+
+# Leases -------------------------------------------------------------------------------------------
+
+
+def renew(*, owner: str, texts: Mapping[UUID, str]) -> Renewal:
+    """Renew the leases of these replies and write their texts so far.
+
+    What the answer does not hold is not ours any more: its generation has to stop without writing.
+    """
+    found: dict[UUID, bool] = {}
+    for ids in _batches(list(texts)):
+        mine = Message.objects.filter(
+            id__in=ids, status=_Status.STREAMING, lease_owner=owner, chat_session__epoch=F("epoch")
+        )
+        content = Case(*(When(id=id_, then=Value(texts[id_])) for id_ in ids), default=F("content"))
+        mine.update(lease_expires_at=Now() + LEASE, content=content)
+        found.update(mine.values_list("id", "cancel_requested"))
+    return Renewal(frozenset(found), frozenset(id_ for id_, is_wanted in found.items() if is_wanted))
+
+
+def reap(*, owner: str, all_running: bool = False) -> list[Reaped]:
+    """End the replies whose owners died: `failed` with code `interrupted`, or `cancelled` if that was wanted.
+
+    Messages that were waiting get their reply under `owner`'s lease. `all_running` also takes those whose
+    lease still runs: right only for the one process of a SQLite database, at its start.
+    """
+    running = Message.objects.filter(status=_Status.STREAMING)
+    dead = running if all_running else running.filter(lease_expires_at__lt=Now())
+    found = [_reap(*ids, owner, all_running) for ids in dead.values_list("chat_session_id", "id")[:REAPED_AT_ONCE]]
+    return [reaped for reaped in found if reaped is not None]
+
+
+@transaction.atomic
+def _reap(chat_session_id: UUID, message_id: UUID, owner: str, is_any: bool) -> Reaped | None:
+    row = lock(ChatSession.objects.filter(id=chat_session_id))
+    message = Message.objects.filter(id=message_id, status=_Status.STREAMING).first()
+    if message is None or message.lease_expires_at is None:
+        return None
+    if not is_any and message.lease_expires_at >= row.now:
+        return None  # renewed while we waited for the lock
+    is_wanted = message.cancel_requested
+    message.status = _Status.CANCELLED if is_wanted else _Status.FAILED
+    message.error_code = "" if is_wanted else "interrupted"
+    message.finished_at, message.lease_expires_at = row.now, None
+    message.save(update_fields=["status", "error_code", "finished_at", "lease_expires_at"])
+    next_reply = _close_turn(row, message.seq, owner, epoch=row.epoch + 1)
+    emit(f"reply.{message.status}", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=message.id)
+    return Reaped(row.id, next_reply)
+
+
+def request_stop(*, principal: Principal, chat_session_id: UUID) -> tuple[UUID, str] | None:
+    """Mark the running reply as to be stopped. Gives its id and its lease's owner, None when nothing runs.
+
+    Raises NotFound.
+    """
+    rows = ChatSession.objects.existing().filter(id=chat_session_id, tenant_id=principal.tenant_id)
+    if principal.end_user_id is not None:
+        rows = rows.filter(end_user_id=principal.end_user_id)
+    if not rows.exists():
+        raise NotFound("There is no such chat session.")
+    running = Message.objects.filter(chat_session_id=chat_session_id, status=_Status.STREAMING)
+    found = running.values_list("id", "lease_owner").first()
+    if found is not None:
+        running.filter(id=found[0]).update(cancel_requested=True)
+    return found
+
+
+def _batches(ids: list[UUID]) -> list[list[UUID]]:
+    return [ids[start : start + RENEWED_AT_ONCE] for start in range(0, len(ids), RENEWED_AT_ONCE)]

@@ -1,0 +1,175 @@
+"""What happens right now, told to those of this process who follow it.
+
+A room is a chat session that somebody follows or that is being answered. Everything here runs on the event
+loop and never awaits, so what one call does nobody else sees half done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a running reply. `offset` counts the code points of the reply before it."""
+
+    message_id: str
+    offset: int
+    text: str
+
+    def wire(self) -> dict[str, Any]:
+        """As clients get it."""
+        return {"type": "reply.delta", "message_id": self.message_id, "offset": self.offset, "text": self.text}
+
+
+Event = dict[str, Any] | Delta
+"""A wire event as a dict with its `type`, or a delta (a type of its own, so that deltas can be merged)."""
+
+
+class Follower(Protocol):
+    """A socket, or a response that streams."""
+
+    def deliver(self, event: Event) -> None:
+        """Take an event. Neither blocks nor raises."""
+        ...
+
+
+@dataclass(slots=True)
+class LiveReply:
+    """A reply that is being written: by this process, or by another one that tells us (`owner`)."""
+
+    message_id: UUID
+    chat_session_id: UUID
+    seq: int
+    owner: str = ""
+    length: int = 0
+    heard_at: float = 0.0
+    _pieces: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether another process writes it."""
+        return bool(self.owner)
+
+    def append(self, text: str) -> Delta:
+        """Add a piece."""
+        delta = Delta(str(self.message_id), self.length, text)
+        self._pieces.append(text)
+        self.length += len(text)
+        return delta
+
+    def rest(self, offset: int) -> Delta | None:
+        """What comes from `offset` on, None if nothing does."""
+        return Delta(str(self.message_id), offset, self.text[offset:]) if offset < self.length else None
+
+
+@dataclass(slots=True)
+class Room:
+    """A chat session as this process knows it.
+
+    All messages up to `last_seq` were told here; -1 means that the database was not asked yet.
+    """
+
+    chat_session_id: UUID
+    last_seq: int = -1
+    is_over: bool = False
+    followers: set[Follower] = field(default_factory=set)
+    live: LiveReply | None = None
+
+    def know(self, last_seq: int) -> None:
+        """Its state was read from the database. What was known here already is not skipped."""
+        if self.last_seq < 0:
+            self.last_seq = last_seq
+
+    def advance(self, seq: int) -> None:
+        """Message `seq` was told. A gap before it stays one, for the database to fill."""
+        if seq == self.last_seq + 1 and self.last_seq >= 0:
+            self.last_seq = seq
+
+    def publish(self, event: Event, exclude: Follower | None = None) -> None:
+        """Tell all followers but one."""
+        for follower in self.followers:
+            if follower is not exclude:
+                follower.deliver(event)
+
+
+class Hub:
+    """The rooms of this process."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[UUID, Room] = {}
+
+    def room(self, chat_session_id: UUID) -> Room:
+        """The room of a chat session, opened if need be."""
+        return self.rooms.setdefault(chat_session_id, Room(chat_session_id))
+
+    def join(self, chat_session_id: UUID, follower: Follower) -> Room:
+        """Follow a chat session. Join first and read the database then: so nothing falls in between."""
+        room = self.room(chat_session_id)
+        room.followers.add(follower)
+        return room
+
+    def leave(self, chat_session_id: UUID, follower: Follower) -> None:
+        """Follow it no more."""
+        room = self.rooms.get(chat_session_id)
+        if room is not None:
+            room.followers.discard(follower)
+            if room.live is not None and room.live.is_remote and not room.followers:
+                room.live = None
+            self._close_if_empty(room)
+
+    def begin(self, reply: LiveReply) -> Room:
+        """A reply starts: its followers are told."""
+        room = self.room(reply.chat_session_id)
+        room.live = reply
+        room.advance(reply.seq)
+        room.publish({"type": "reply.started", "message_id": str(reply.message_id), "seq": reply.seq})
+        return room
+
+    def end(self, reply: LiveReply, message: dict[str, Any] | None) -> None:
+        """A reply has ended, as the message object says. None: it is not ours any more, and nothing is told."""
+        room = self.rooms.get(reply.chat_session_id)
+        if room is None or room.live is not reply:
+            return
+        room.live = None
+        if message is not None:
+            if tail := _tail(reply, message):
+                room.publish(tail)
+            room.publish(ended_event(message))
+        self._close_if_empty(room)
+
+    def message_created(self, chat_session_id: UUID, message: dict[str, Any], exclude: Follower | None = None) -> None:
+        """A message has come: tell those who follow, but not the one who sent it."""
+        room = self.rooms.get(chat_session_id)
+        if room is not None:
+            room.advance(message["seq"])
+            room.publish({"type": "message.created", "message": message}, exclude)
+
+    def _close_if_empty(self, room: Room) -> None:
+        if not room.followers and room.live is None:
+            self.rooms.pop(room.chat_session_id, None)
+
+
+def ended_event(message: dict[str, Any]) -> dict[str, Any]:
+    """The event that a reply's end is, from its message object: reply.completed, .failed or .cancelled."""
+    status = message["status"]
+    kind = "completed" if status == "complete" else status
+    event = {"type": f"reply.{kind}", "message_id": message["id"], "message": message}
+    if status == "failed":
+        event["code"], event["retryable"] = message["error"]["code"], message["error"]["retryable"]
+    return event
+
+
+def _tail(reply: LiveReply, message: dict[str, Any]) -> Delta | None:
+    """What the final text has beyond what was heard (from another process, whose last words may have got lost)."""
+    content = message["content"]
+    return reply.append(content[reply.length :]) if len(content) > reply.length else None

@@ -1,0 +1,95 @@
+"""Reads for those who follow chat sessions: how far the database is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from sessions.models import ChatSession, Message
+from sessions.objects import message_object
+
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a chat session is."""
+
+    last_seq: int
+    is_over: bool
+    running_reply_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A message with what its object does not tell."""
+
+    chat_session_id: UUID
+    message_id: UUID
+    seq: int
+    role: str
+    status: str
+    lease_owner: str
+    wire: dict[str, Any]
+
+
+def progress_of(chat_session_ids: Iterable[UUID]) -> dict[UUID, Progress]:
+    """The progress of these chat sessions; one that is gone is over."""
+    ids = list(chat_session_ids)
+    fields = ("id", "last_seq", "status", "deleted_at", "running_reply_id")
+    rows = ChatSession.objects.filter(id__in=ids).values_list(*fields)
+    found = {
+        id_: Progress(last_seq, status == ChatSession.Status.ENDED or deleted_at is not None, running)
+        for id_, last_seq, status, deleted_at, running in rows
+    }
+    return {id_: found.get(id_, Progress(0, True, None)) for id_ in ids}
+
+
+def news_since(known: Mapping[UUID, int], message_ids: Iterable[UUID]) -> list[Row]:
+    """Messages beyond the known `seq` of each chat session, and these messages, in `seq` order."""
+    wanted = Q(id__in=list(message_ids))
+    for chat_session_id, seq in known.items():
+        wanted |= Q(chat_session_id=chat_session_id, seq__gt=seq)
+    return list(_rows(wanted))
+
+
+def read_messages(chat_session_id: UUID, *, after_seq: int, limit: int = PAGE) -> list[Row]:
+    """A page of messages in `seq` order."""
+    return list(_rows(Q(chat_session_id=chat_session_id, seq__gt=after_seq), limit))
+
+
+def read_message(chat_session_id: UUID, message_id: UUID) -> Row | None:
+    """One message of a chat session."""
+    return next(_rows(Q(chat_session_id=chat_session_id, id=message_id)), None)
+
+
+def read_reply_after(chat_session_id: UUID, seq: int) -> Row | None:
+    """The reply to the user message of this number: the latest of those that answer it, or None yet."""
+    asked = Message.objects.filter(chat_session_id=chat_session_id, seq=seq).values_list("answered_by", flat=True)
+    reply_id = asked.first()
+    return read_message(chat_session_id, reply_id) if reply_id else None
+
+
+def ending_of(chat_session_id: UUID) -> str:
+    """Why a chat session is over."""
+    found = ChatSession.objects.filter(id=chat_session_id).values_list("deleted_at", "end_reason").first()
+    return "deleted" if found is None or found[0] is not None else found[1]
+
+
+def _rows(wanted: Q, limit: int = 5 * PAGE) -> Iterator[Row]:
+    rows = Message.objects.filter(wanted).select_related("chat_session__end_user", "chat_session__template")
+    for message in rows.order_by("seq")[:limit]:
+        chat_session = message.chat_session
+        yield Row(
+            message.chat_session_id,
+            message.id,
+            message.seq,
+            message.role,
+            message.status,
+            message.lease_owner,
+            message_object(message, chat_session.end_user, chat_session.template.name),
+        )

@@ -1,0 +1,210 @@
+"""Following chat sessions across processes.
+
+The database says what is, the doorbell only when to look. The text of a running reply, which is not in the
+database yet, comes from the process that writes it: a snapshot first, then deltas, coalesced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from chatify.common.threads import in_db_thread
+from chatify.turns.doorbell import Doorbell
+from chatify.turns.live import Hub, LiveReply, Room
+from chatify.turns.progress import Row, ending_of, news_since, progress_of
+from chatify.turns.replies import Replies, Spawn
+from sessions.models import Message
+
+SILENCE_SECONDS = 2.0
+FLUSH_SECONDS = 0.05
+_LAST_WORDS_TRIES = 40
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Listener:
+    """Another process that follows a reply of ours, and how much of it that one was sent."""
+
+    process: str
+    sent: int = 0
+
+
+class Relay:
+    """Keeps the rooms of this process in step with what other processes do, and tells those of ours."""
+
+    def __init__(self, hub: Hub, doorbell: Doorbell, replies: Replies, spawn: Spawn) -> None:
+        self._hub = hub
+        self._doorbell = doorbell
+        self._replies = replies
+        self._spawn = spawn
+        self._listeners: dict[UUID, list[_Listener]] = {}
+        self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "news": self._news,
+            "follow": self._follow_ours,
+            "stop": lambda message: self._replies.stop(UUID(message["message_id"]), "cancelled") and None,
+            "delta": self._hear,
+        }
+
+    def handle(self, message: dict[str, Any]) -> None:
+        """A message from another process."""
+        handler = self._handlers.get(message["type"])
+        if handler is not None:
+            handler(message)
+
+    # What others write, followed here ---------------------------------------------------------------
+
+    def _news(self, message: dict[str, Any]) -> None:
+        for id_, kind in message["typing"]:
+            room = self._hub.rooms.get(UUID(id_))
+            if room is not None:
+                room.publish({"type": kind})
+        moved = [id_ for text in message["sessions"] if (id_ := UUID(text)) in self._hub.rooms]
+        if moved:
+            self._spawn(self.catch_up(moved))
+
+    async def watch(self) -> None:
+        """Look for what no doorbell told: chat sessions that moved on, replies that fell silent."""
+        known = {id_: room for id_, room in self._hub.rooms.items() if room.followers and room.last_seq >= 0}
+        if not known:
+            return
+        found = await in_db_thread(progress_of, list(known))
+        now = asyncio.get_running_loop().time()
+        moved = []
+        for id_, room in known.items():
+            progress, live = found[id_], room.live
+            is_silent = live is not None and live.is_remote and now - live.heard_at > SILENCE_SECONDS
+            has_ended = live is not None and live.is_remote and progress.running_reply_id != live.message_id
+            if progress.last_seq > room.last_seq or progress.is_over != room.is_over or is_silent or has_ended:
+                moved.append(id_)
+        await self.catch_up(moved)
+
+    async def catch_up(self, chat_session_ids: Collection[UUID]) -> None:
+        """Tell the followers here what the database has beyond what they were told."""
+        rooms = [room for id_ in chat_session_ids if (room := self._hub.rooms.get(id_)) and room.last_seq >= 0]
+        if not rooms:
+            return
+        followed = {room.live.message_id for room in rooms if room.live is not None and room.live.is_remote}
+        known = {room.chat_session_id: room.last_seq for room in rooms}
+        rows = await in_db_thread(news_since, known, followed)
+        for row in rows:
+            if (room := self._hub.rooms.get(row.chat_session_id)) is not None:
+                self._apply(room, row)
+        progress = await in_db_thread(progress_of, list(known))
+        for id_ in [id_ for id_, found in progress.items() if found.is_over]:
+            await self._end(id_)
+
+    def _apply(self, room: Room, row: Row) -> None:
+        live = room.live
+        if live is not None and live.message_id == row.message_id:
+            if live.is_remote:
+                self._apply_to_live(live, row)
+        elif row.seq > room.last_seq:
+            if row.status == Message.Status.STREAMING:
+                self._follow(LiveReply(row.message_id, row.chat_session_id, row.seq, owner=row.lease_owner), row)
+            else:
+                self._hub.message_created(row.chat_session_id, row.wire)
+        room.advance(row.seq)
+
+    def _apply_to_live(self, live: LiveReply, row: Row) -> None:
+        if row.status != Message.Status.STREAMING:
+            self._hub.end(live, row.wire)
+            return
+        self._extend(live, 0, row.wire["content"])
+        if asyncio.get_running_loop().time() - live.heard_at > SILENCE_SECONDS:
+            self._ask(live, row.lease_owner)
+
+    def _follow(self, live: LiveReply, row: Row) -> None:
+        if self._replies.find(live.message_id) is not None:
+            return
+        self._hub.begin(live)
+        self._extend(live, 0, row.wire["content"])
+        self._ask(live, row.lease_owner)
+
+    def follow_running(self, room: Room, row: Row) -> LiveReply:
+        """Somebody joined a room in which another process writes a reply: follow that. Gives the live reply."""
+        if room.live is None or room.live.message_id != row.message_id:
+            room.live = LiveReply(row.message_id, row.chat_session_id, row.seq, owner=row.lease_owner or "?")
+            room.live.append(row.wire["content"])
+            self._ask(room.live, row.lease_owner)
+        return room.live
+
+    def _ask(self, live: LiveReply, owner: str) -> None:
+        live.owner, live.heard_at = owner or "?", asyncio.get_running_loop().time()
+        self._doorbell.send(owner, {"type": "follow", "message_id": str(live.message_id), "offset": live.length})
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        room = self._hub.rooms.get(UUID(message["chat_session_id"]))
+        live = room.live if room is not None else None
+        if live is None or not live.is_remote or str(live.message_id) != message["message_id"]:
+            return
+        if message["offset"] > live.length:
+            self._ask(live, live.owner)  # a piece got lost on the way
+            return
+        live.heard_at = asyncio.get_running_loop().time()
+        self._extend(live, message["offset"], message["text"])
+
+    def _extend(self, live: LiveReply, offset: int, text: str) -> None:
+        new = text[live.length - offset :]
+        room = self._hub.rooms.get(live.chat_session_id)
+        if new and room is not None:
+            room.publish(live.append(new))
+
+    async def _end(self, chat_session_id: UUID) -> None:
+        self._replies.stop_all("cancelled", chat_session_id)
+        room = self._hub.rooms.get(chat_session_id)
+        if room is None or room.is_over:
+            return
+        room.is_over = True
+        for _ in range(_LAST_WORDS_TRIES):
+            if room.live is None:
+                break
+            await asyncio.sleep(FLUSH_SECONDS)  # the end of the reply is told before the end of everything
+        reason = await in_db_thread(ending_of, chat_session_id)
+        room.publish({"type": "session.ended", "reason": reason})
+
+    # What we write, followed elsewhere --------------------------------------------------------------
+
+    def _follow_ours(self, message: dict[str, Any]) -> None:
+        live = self._replies.find(UUID(message["message_id"]))
+        if live is None:
+            return  # it has ended: the database knows more than we do
+        listeners = self._listeners.setdefault(live.message_id, [])
+        mine = next((one for one in listeners if one.process == message["from"]), None)
+        if mine is None:
+            mine = _Listener(message["from"])
+            listeners.append(mine)
+        mine.sent = min(int(message["offset"]), live.length)
+        self._send(live, mine, must=True)
+
+    async def speak(self) -> None:
+        """Send what is new to the processes that follow our replies, again and again."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            for message_id in list(self._listeners):
+                live = self._replies.find(message_id)
+                if live is None:
+                    del self._listeners[message_id]
+                    continue
+                for listener in self._listeners[message_id]:
+                    self._send(live, listener)
+
+    def _send(self, live: LiveReply, listener: _Listener, *, must: bool = False) -> None:
+        delta = live.rest(listener.sent)
+        if delta is None and not must:
+            return
+        message = {
+            "type": "delta",
+            "chat_session_id": str(live.chat_session_id),
+            "message_id": str(live.message_id),
+            "offset": listener.sent,
+            "text": delta.text if delta is not None else "",
+        }
+        listener.sent = live.length
+        self._doorbell.send(listener.process, message)

@@ -1,0 +1,138 @@
+"""The replies that this process writes: each a task that owns a lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError
+
+from chatify.common.threads import in_db_thread
+from chatify.llm.types import Provider
+from chatify.turns import ledger, meters
+from chatify.turns.generate import generate
+from chatify.turns.live import Hub, LiveReply
+from chatify.turns.spec import Finished, Outcome, ReplySpec
+from sessions.models import Message
+
+FINISH_SECONDS = 60.0
+PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
+Ended = Callable[[LiveReply, Finished | None], None]
+
+
+@dataclass(slots=True)
+class Running:
+    """A reply that is being written."""
+
+    spec: ReplySpec
+    live: LiveReply
+    outcome: Outcome = field(default_factory=lambda: Outcome(Message.Status.FAILED, "", "internal_error"))
+    stream: asyncio.Task[None] | None = None
+    stop_reason: str = ""
+
+
+class Replies:
+    """Begins, stops and ends replies. `ended` is called with each one's end, None when it was lost."""
+
+    def __init__(self, provider: Provider, hub: Hub, spawn: Spawn, ended: Ended) -> None:
+        self._provider = provider
+        self._hub = hub
+        self._spawn = spawn
+        self._ended = ended
+        self._running: dict[UUID, Running] = {}
+
+    def begin(self, spec: ReplySpec, owner: str) -> None:
+        """Write a reply whose lease `owner`, this process, holds."""
+        live = LiveReply(spec.message_id, spec.chat_session_id, spec.seq)
+        running = self._running[spec.message_id] = Running(spec, live)
+        meters.replies_running.inc()
+        self._hub.begin(live)
+        self._spawn(self._write(running, owner))
+
+    def stop(self, message_id: UUID, reason: str) -> bool:
+        """Stop a reply: `cancelled` by somebody, `interrupted` by us, `lost` to another owner. Whether it is here."""
+        running = self._running.get(message_id)
+        if running is None:
+            return False
+        if not running.stop_reason:
+            running.stop_reason = reason
+            if running.stream is not None:
+                running.stream.cancel()
+        return True
+
+    def stop_all(self, reason: str, chat_session_id: UUID | None = None) -> None:
+        """Stop all replies, or those of one chat session."""
+        for running in list(self._running.values()):
+            if chat_session_id in (None, running.spec.chat_session_id):
+                self.stop(running.spec.message_id, reason)
+
+    def find(self, message_id: UUID) -> LiveReply | None:
+        """A reply that is being written here."""
+        running = self._running.get(message_id)
+        return running.live if running is not None else None
+
+    async def renew(self, owner: str) -> None:
+        """Renew all leases in one write, save the texts so far, and stop what is not ours or not wanted any more."""
+        texts = {id_: running.live.text for id_, running in self._running.items()}
+        if not texts:
+            return
+        renewal = await in_db_thread(ledger.renew, owner=owner, texts=texts)
+        for message_id in texts:
+            running = self._running.get(message_id)
+            if running is None or running.stream is None or running.stream.done():
+                continue  # its end is being written
+            if message_id not in renewal.held:
+                self.stop(message_id, "lost")
+            elif message_id in renewal.to_cancel:
+                self.stop(message_id, "cancelled")
+
+    async def _write(self, running: Running, owner: str) -> None:
+        spec, outcome = running.spec, running.outcome
+        room, live = self._hub.room(spec.chat_session_id), running.live
+        try:
+            running.stream = asyncio.create_task(
+                generate(self._provider, spec.request, outcome, lambda text: room.publish(live.append(text)))
+            )
+            await asyncio.wait([running.stream])
+            if running.stop_reason and outcome.status != Message.Status.COMPLETE:
+                is_wanted = running.stop_reason == "cancelled"
+                outcome.status = Message.Status.CANCELLED if is_wanted else Message.Status.FAILED
+                outcome.error_code = "" if is_wanted else "interrupted"
+            finished = None if running.stop_reason == "lost" else await self._finish(running, owner)
+        finally:
+            del self._running[spec.message_id]
+            meters.replies_running.dec()
+        self._tell(running, finished)
+
+    async def _finish(self, running: Running, owner: str) -> Finished | None:
+        """Write the end; a database that is away is asked again for a minute."""
+        ends_at = asyncio.get_running_loop().time() + FINISH_SECONDS
+        while True:
+            try:
+                return await in_db_thread(ledger.finish, spec=running.spec, owner=owner, outcome=running.outcome)
+            except DatabaseError:
+                log.exception("finish_failed", message_id=str(running.spec.message_id))
+                if asyncio.get_running_loop().time() > ends_at:
+                    return None  # the reaper of whichever process comes first will end it
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def _tell(self, running: Running, finished: Finished | None) -> None:
+        spec, outcome = running.spec, running.outcome
+        meters.reply_ended(outcome if finished else None)
+        log.info(
+            "reply_ended",
+            chat_session_id=str(spec.chat_session_id),
+            message_id=str(spec.message_id),
+            status=outcome.status if finished else "lost",
+            code=outcome.error_code,
+            first_token_ms=outcome.first_token_ms,
+            latency_ms=outcome.latency_ms,
+        )
+        self._ended(running.live, finished)

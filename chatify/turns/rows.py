@@ -1,0 +1,161 @@
+"""Reading a chat session with its lock, and making the rows of a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import Now
+
+from chatify.accounts.models import is_adult
+from chatify.accounts.principal import Principal
+from chatify.common.errors import AgeRestricted, Conflict, NotFound
+from chatify.common.ids import uuid7
+from chatify.llm.types import ChatRequest
+from chatify.turns.context import build_request
+from chatify.turns.spec import ReplySpec
+from sessions.models import ChatSession, Message, Participant
+from sessions.objects import message_object
+from templates_app.access import get_version
+from templates_app.rendering import Values, part_of_day
+
+LEASE = timedelta(seconds=15)
+
+
+class LockedChatSession(NamedTuple):
+    """What a turn needs of its chat session. Not a model instance: this is read at every turn."""
+
+    id: UUID
+    tenant_id: UUID
+    status: str
+    deleted_at: datetime | None
+    title: str
+    greeting: str
+    last_seq: int
+    epoch: int
+    running_reply_id: UUID | None
+    version_id: UUID
+    end_user__name: str
+    end_user__age: int | None
+    end_user__interests: list[str]
+    end_user__style: str
+    template__name: str
+    template__adult_only: bool
+    now: datetime
+    user_participant: UUID | None
+    ai_participant: UUID | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes messages and may start replies."""
+        return self.status != ChatSession.Status.ENDED and self.deleted_at is None
+
+    @property
+    def is_age_allowed(self) -> bool:
+        """Whether this person may have this personality, by the profile as it is now."""
+        return not self.template__adult_only or is_adult(self.end_user__age)
+
+    def check_open(self) -> None:
+        """Raises Conflict (`session_ended`) or AgeRestricted."""
+        if not self.is_open:
+            raise Conflict("This chat session has ended.", code="session_ended")
+        if not self.is_age_allowed:
+            raise AgeRestricted
+
+
+def lock(chat_sessions: QuerySet[ChatSession]) -> LockedChatSession:
+    """Lock the one chat session of a query, in the caller's transaction. Raises NotFound."""
+    rows = chat_sessions.select_for_update(of=("self",)).annotate(
+        now=Now(), user_participant=_participant("end_user"), ai_participant=_participant("ai")
+    )
+    try:
+        return LockedChatSession(*rows.values_list(*LockedChatSession._fields).get())
+    except ChatSession.DoesNotExist:
+        raise NotFound("There is no such chat session.") from None
+
+
+def lock_for(principal: Principal, chat_session_id: UUID) -> LockedChatSession:
+    """Lock a chat session that the principal may write to. Raises NotFound."""
+    rows = ChatSession.objects.existing().filter(id=chat_session_id, tenant_id=principal.tenant_id)
+    if principal.end_user_id is not None:
+        rows = rows.filter(end_user_id=principal.end_user_id)
+    return lock(rows)
+
+
+def new_user_message(row: LockedChatSession, content: str, client_message_id: str | None) -> Message:
+    """The next message of the end user, not yet saved."""
+    message = _new_message(row, row.last_seq + 1, Message.Role.USER, row.user_participant)
+    message.content, message.client_message_id = content, client_message_id
+    return message
+
+
+def new_reply(
+    row: LockedChatSession, seq: int, owner: str, history: Sequence[tuple[str, str]]
+) -> tuple[ReplySpec, Message]:
+    """A reply with `owner`'s lease, not yet saved. `history` is what was said before it, as (role, content)."""
+    request = _request(row, history)
+    reply = _new_message(row, seq, Message.Role.ASSISTANT, row.ai_participant)
+    reply.status, reply.epoch = Message.Status.STREAMING, row.epoch
+    reply.version_id, reply.model = row.version_id, request.model
+    reply.lease_owner, reply.lease_expires_at = owner, row.now + LEASE
+    return ReplySpec(reply.id, row.id, row.tenant_id, seq, row.epoch, row.now, request), reply
+
+
+def history(row: LockedChatSession, *, without: UUID | None = None) -> list[tuple[str, str]]:
+    """The latest (role, content) that a model should see, oldest first.
+
+    One more than fits its window when there are more. What failed is left out, and so is `without`.
+    """
+    if row.last_seq == 0:
+        return []
+    said = Message.objects.filter(
+        chat_session_id=row.id, status__in=(Message.Status.COMPLETE, Message.Status.CANCELLED)
+    ).exclude(content="")
+    if without is not None:
+        said = said.exclude(id=without)
+    latest = said.order_by("-seq").values_list("role", "content")[: settings.CONTEXT_MESSAGES + 1]
+    return list(reversed(latest))
+
+
+def wire(message: Message, row: LockedChatSession) -> dict[str, Any]:
+    """The message object of a row that was just made."""
+    return message_object(message, row.end_user__name, row.template__name)
+
+
+def _participant(kind: str) -> Subquery:
+    return Subquery(Participant.objects.filter(chat_session=OuterRef("pk"), kind=kind).values("id")[:1])
+
+
+def _new_message(row: LockedChatSession, seq: int, role: str, sender_id: UUID | None) -> Message:
+    return Message(
+        id=uuid7(),
+        tenant_id=row.tenant_id,
+        chat_session_id=row.id,
+        seq=seq,
+        role=role,
+        sender_id=sender_id,
+        created_at=row.now,
+    )
+
+
+def _request(row: LockedChatSession, said: Sequence[tuple[str, str]]) -> ChatRequest:
+    version = get_version(row.version_id)
+    values = Values(
+        user_name=row.end_user__name,
+        user_age=row.end_user__age,
+        user_interests=tuple(row.end_user__interests),
+        user_style=row.end_user__style,
+        part_of_day=part_of_day(row.now.hour),
+    )
+    return build_request(
+        version=version,
+        model=version.model or settings.CHAT_MODEL,
+        speaker=row.template__name,
+        values=values,
+        greeting=row.greeting if len(said) <= settings.CONTEXT_MESSAGES else "",
+        history=said[-settings.CONTEXT_MESSAGES :],
+    )

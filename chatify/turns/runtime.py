@@ -1,0 +1,228 @@
+"""The part of a web process that answers: one per process and event loop, from ASGI's start-up to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+
+from chatify.accounts.principal import Principal
+from chatify.common.errors import Unavailable
+from chatify.common.threads import in_db_thread
+from chatify.events import bus
+from chatify.llm.registry import make_provider
+from chatify.llm.types import Provider
+from chatify.turns import ledger, meters
+from chatify.turns.doorbell import Doorbell
+from chatify.turns.live import Follower, Hub, LiveReply
+from chatify.turns.relay import Relay
+from chatify.turns.replies import Replies
+from chatify.turns.spec import Accepted, Finished, ReplySpec
+
+RENEW_SECONDS = 5.0
+REAP_SECONDS = 10.0
+WATCH_SECONDS = 3.0
+RETRY_AFTER_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class Runtime:
+    """Accepts messages, has them answered, and keeps all followers informed."""
+
+    def __init__(self, provider: Provider | None = None) -> None:
+        self.provider = provider or make_provider(
+            api_key=settings.OPENAI_API_KEY, base_url=settings.OPENAI_BASE_URL
+        )
+        self.hub = Hub()
+        self.doorbell = Doorbell()
+        self.replies = Replies(self.provider, self.hub, self._spawn, self._ended)
+        self.relay = Relay(self.hub, self.doorbell, self.replies, self._spawn)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._unlisten: Callable[[], None] = lambda: None
+
+    async def start(self, *, is_alone: bool) -> None:
+        """Begin. `is_alone`: no other process writes to this database, so what runs in it is dead."""
+        await self.doorbell.open(self.relay.handle)
+        loop = asyncio.get_running_loop()
+        self._unlisten = bus.listen(lambda event: loop.call_soon_threadsafe(self._heard, event) and None)
+        if is_alone:
+            await self._reap(all_running=True)
+        self._loops = [
+            asyncio.create_task(_every(RENEW_SECONDS, self._renew)),
+            asyncio.create_task(_every(REAP_SECONDS, self._reap)),
+            asyncio.create_task(_every(WATCH_SECONDS, self.relay.watch)),
+            asyncio.create_task(self.relay.speak()),
+        ]
+
+    async def stop(self, *, patience: float) -> None:
+        """End: running replies get `patience` seconds to finish, then they are `failed` as `interrupted`."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + patience
+        while self._tasks and (left := ends_at - loop.time()) > 0:
+            await asyncio.wait(set(self._tasks), timeout=left)
+        self.replies.stop_all("interrupted")
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=RENEW_SECONDS)
+        self._unlisten()
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self.doorbell.close()
+        await self.provider.aclose()
+
+    async def accept(
+        self,
+        *,
+        principal: Principal,
+        chat_session_id: UUID,
+        content: str,
+        client_message_id: str | None = None,
+        model: str | None = None,
+        sender: Follower | None = None,
+    ) -> Accepted:
+        """Take a message: store it, acknowledge it to `sender`, tell the others, start the reply.
+
+        Once it is stored all of that happens, whatever becomes of the caller. Raises what `ledger.accept`
+        raises, and Unavailable when the database is away.
+        """
+
+        async def work() -> Accepted:
+            accepted = await _in_database(
+                ledger.accept,
+                principal=principal,
+                chat_session_id=chat_session_id,
+                owner=self.doorbell.name,
+                content=content,
+                client_message_id=client_message_id,
+                model=model,
+            )
+            self._tell_accepted(chat_session_id, accepted, sender)
+            return accepted
+
+        return await asyncio.shield(self._spawn(work()))
+
+    def _tell_accepted(self, chat_session_id: UUID, accepted: Accepted, sender: Follower | None) -> None:
+        if sender is not None:
+            sender.deliver(accepted_event(accepted))
+        if not accepted.is_duplicate:
+            meters.messages_accepted.inc()
+            self.hub.message_created(chat_session_id, accepted.message, exclude=sender)
+            self.doorbell.ring(chat_session_id)
+        if accepted.reply is not None:
+            self._begin(accepted.reply)
+        room = self.hub.rooms.get(chat_session_id)
+        if room is not None and 0 <= room.last_seq < accepted.seq:
+            self._spawn(self.relay.catch_up([chat_session_id]))  # something came in by another process just before
+
+    async def retry(self, *, principal: Principal, chat_session_id: UUID, message_id: UUID) -> ReplySpec:
+        """Start another reply instead of a failed one. Raises what `ledger.retry` raises, and Unavailable."""
+
+        async def work() -> ReplySpec:
+            spec = await _in_database(
+                ledger.retry,
+                principal=principal,
+                chat_session_id=chat_session_id,
+                message_id=message_id,
+                owner=self.doorbell.name,
+            )
+            self._begin(spec)
+            return spec
+
+        return await asyncio.shield(self._spawn(work()))
+
+    async def stop_running(self, *, principal: Principal, chat_session_id: UUID) -> bool:
+        """Stop the running reply, whichever process writes it. Whether there was one. Raises NotFound."""
+        found = await _in_database(ledger.request_stop, principal=principal, chat_session_id=chat_session_id)
+        if found is None:
+            return False
+        message_id, owner = found
+        if not self.replies.stop(message_id, "cancelled"):
+            self.doorbell.send(owner, {"type": "stop", "message_id": str(message_id)})
+        return True
+
+    def _begin(self, spec: ReplySpec) -> None:
+        self.replies.begin(spec, self.doorbell.name)
+        self.doorbell.ring(spec.chat_session_id)
+
+    def _ended(self, live: LiveReply, finished: Finished | None) -> None:
+        self.hub.end(live, finished.message if finished is not None else None)
+        self.doorbell.ring(live.chat_session_id)
+        if finished is None:
+            self._spawn(self.relay.catch_up([live.chat_session_id]))
+        elif finished.next_reply is not None:
+            self._begin(finished.next_reply)
+
+    async def _renew(self) -> None:
+        await self.replies.renew(self.doorbell.name)
+
+    async def _reap(self, *, all_running: bool = False) -> None:
+        for reaped in await in_db_thread(ledger.reap, owner=self.doorbell.name, all_running=all_running):
+            log.warning("reply_reaped", chat_session_id=str(reaped.chat_session_id))
+            self.doorbell.ring(reaped.chat_session_id)
+            await self.relay.catch_up([reaped.chat_session_id])
+            if reaped.next_reply is not None:
+                self._begin(reaped.next_reply)
+
+    def _heard(self, event: bus.Event) -> None:
+        """Something happened outside of a turn: a view or the admin of this process ended a chat session."""
+        if event.name in ("session.ended", "session.deleted") and event.chat_session_id is not None:
+            self.replies.stop_all("cancelled", event.chat_session_id)
+            self.doorbell.ring(event.chat_session_id)
+            self._spawn(self.relay.catch_up([event.chat_session_id]))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def accepted_event(accepted: Accepted) -> dict[str, Any]:
+    """The acknowledgement of a message that is on disk."""
+    message = accepted.message
+    return {
+        "type": "message.accepted",
+        "client_message_id": message.get("client_message_id"),
+        "message_id": message["id"],
+        "seq": message["seq"],
+    }
+
+
+async def _in_database(function: Callable[..., Any], **arguments: Any) -> Any:
+    try:
+        return await in_db_thread(function, **arguments)
+    except DatabaseError as error:
+        log.exception("database_failed", work=function.__name__)
+        raise Unavailable("The database is away.", retry_after=RETRY_AFTER_SECONDS) from error
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception:  # a loop that dies would let all leases run out
+            log.exception("housekeeping_failed")
+
+
+_current: Runtime | None = None
+
+
+def current() -> Runtime:
+    """The runtime of this process. Raises Unavailable while there is none: before the start, after the end."""
+    if _current is None:
+        raise Unavailable("The server is starting or stopping.", retry_after=RETRY_AFTER_SECONDS)
+    return _current
+
+
+def set_current(runtime: Runtime | None) -> None:
+    """Said by the lifespan."""
+    global _current
+    _current = runtime

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class UiConfig(AppConfig):
+    """The chat page, its static files, and the base template of every page of ours."""
+
+    name = "chatify.ui"
+    label = "ui"

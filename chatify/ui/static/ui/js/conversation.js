@@ -1,0 +1,288 @@
+/** One chat session on the page: joins its connection, its transcript and the composer. */
+
+import { randomId } from "./chatify-client.js";
+import { ConnectionBanner } from "./banner.js";
+import { Composer } from "./composer.js";
+import { avatar, h, icon, iconButton, splitName, toast } from "./dom.js";
+import { MessageView } from "./message-view.js";
+import { openMenu } from "./menu.js";
+import { Transcript } from "./transcript.js";
+
+const PAGE = 50;
+const ANNOUNCED_LENGTH = 400;
+
+export class Conversation {
+  #client;
+  #connection = null;
+  #host;
+  #session;
+  #transcript;
+  #composer;
+  #banner;
+  #title = h("h1", { class: "chat-head__title" });
+  #foot = h("div", { class: "chat-foot" });
+  #isLoadingEarlier = false;
+  #isClosed = false;
+
+  /**
+   * @param {import("./chatify-client.js").ChatifyClient} client
+   * @param {object} session chat session object
+   * @param {{personality: object, announce: (text: string) => void, onChange: (session: object) => void,
+   *   onRename: (session: object) => void, onDelete: (session: object) => void, onNew: (slug?: string) => void,
+   *   onList: () => void, onSignIn: () => void}} host
+   */
+  constructor(client, session, host) {
+    this.#client = client;
+    this.#host = host;
+    this.#session = session;
+    this.#transcript = new Transcript(this.#messageContext());
+    this.#composer = new Composer({ onSend: (text) => this.#send(text), onStop: () => this.stop() });
+    this.#composer.placeholder = `Message ${this.#name}…`;
+    this.#banner = new ConnectionBanner({ onReconnect: () => this.#connection.reconnect(), onSignIn: host.onSignIn });
+    this.element = h("section", { class: "chat", "aria-label": "Conversation" },
+      this.#head(), this.#banner.element, this.#transcript.frame, this.#foot);
+    this.update(session);
+  }
+
+  get session() { return this.#session; }
+
+  get #name() { return splitName(this.#host.personality.name).call; }
+
+  /** Load the newest messages and go live. */
+  async open({ signal }) {
+    const afterSeq = Math.max(0, this.#session.last_seq - PAGE);
+    const { results } = await this.#client.listMessages(this.#session.id, { afterSeq, limit: 200, signal });
+    if (this.#isClosed) return;
+    results.forEach((message) => this.#transcript.put(message));
+    this.#showIntro();
+    this.#transcript.onNearTop(() => this.#loadEarlier());
+    if (this.#session.status !== "ended") this.#connect(results);
+    this.#showRunning();
+    requestAnimationFrame(() => this.#transcript.toLatest());
+  }
+
+  /** Leave: nothing that is still on its way can reach the page any more. */
+  close() {
+    this.#isClosed = true;
+    this.#connection?.close();
+    this.#transcript.destroy();
+  }
+
+  update(session) {
+    this.#session = { ...this.#session, ...session };
+    this.#title.textContent = this.#session.title || this.#host.personality.name;
+    this.#showFoot();
+  }
+
+  focus() { this.#composer.focus(); }
+
+  /** What is written and not sent, also for want of a connection. */
+  get draft() {
+    const isOnline = this.#connection?.state === "open";
+    return [...(isOnline ? [] : this.#transcript.pendingTexts), this.#composer.text].filter(Boolean).join("\n");
+  }
+
+  set draft(text) { this.#composer.text = text; }
+
+  get isReplying() { return Boolean(this.#transcript.running); }
+
+  stop() {
+    if (!this.isReplying) return;
+    if (!this.#connection?.stop()) this.#client.stopReply(this.#session.id).catch((error) => this.#tell(error));
+  }
+
+  #head() {
+    const { personality, onList } = this.#host;
+    const menu = iconButton("more", "Conversation options", { "aria-haspopup": "menu",
+      on: { click: ({ currentTarget }) => this.#openMenu(currentTarget) } });
+    const subtitle = h("p", { class: "chat-head__sub" }, h("span", { class: "badge badge--ai" }, "AI"), personality.name);
+    return h("header", { class: "chat-head" },
+      iconButton("menu", "Conversations", { class: "icon-button only-narrow", on: { click: onList } }),
+      avatar(personality.name, personality.slug), h("div", { class: "chat-head__text" }, this.#title, subtitle), menu);
+  }
+
+  #openMenu(button) {
+    const end = { label: "End conversation", icon: "stop", run: () => this.#end() };
+    openMenu(button, [
+      { label: "Rename", icon: "pencil", run: () => this.#host.onRename(this.#session) },
+      ...(this.#session.status === "ended" ? [] : [end]),
+      { label: "Delete", icon: "trash", isDanger: true, run: () => this.#host.onDelete(this.#session) },
+    ]);
+  }
+
+  #showIntro() {
+    const { greeting, created_at: createdAt } = this.#session;
+    const { personality } = this.#host;
+    const isWhole = this.#transcript.firstSeq <= 1;
+    const hello = { role: "assistant", sender: { name: personality.name }, content: greeting, status: "complete" };
+    const nodes = [];
+    if (!isWhole) nodes.push(h("p", { class: "log__more" }, "Scroll up for earlier messages"));
+    else if (greeting) nodes.push(new MessageView({ ...hello, created_at: createdAt }, this.#messageContext()).element);
+    this.#transcript.showIntro(...nodes);
+  }
+
+  #showFoot() {
+    const isEnded = this.#session.status === "ended";
+    const state = isEnded ? "ended" : "open";
+    if (this.#foot.dataset.state === state) return;
+    this.#foot.dataset.state = state;
+    const disclosure = h("p", { class: "disclosure" }, icon("spark"), h("span", {}, this.#session.disclosure));
+    this.#foot.replaceChildren(isEnded ? this.#endedPanel() : this.#composer.element, disclosure);
+  }
+
+  #endedPanel() {
+    const { personality, onNew } = this.#host;
+    return h("div", { class: "ended", role: "status" },
+      h("p", {}, h("strong", {}, "This conversation has ended."), " You can still read it."),
+      h("button", { type: "button", class: "button button--primary", on: { click: () => onNew(personality.slug) } },
+        icon("plus"), `New conversation with ${this.#name}`));
+  }
+
+  #connect(messages) {
+    this.#connection = this.#client.connect(this.#session.id, { messages });
+    const on = (type, listen) => this.#connection.addEventListener(type, ({ detail }) => listen(detail));
+    on("state", (detail) => this.#onState(detail));
+    on("ready", ({ session }) => this.#onSession(session));
+    on("accepted", (detail) => this.#onAccepted(detail));
+    on("message", ({ message }) => this.#onMessage(message));
+    on("reply.started", ({ messageId, seq }) => this.#onReplyStarted(messageId, seq));
+    on("reply.text", ({ messageId, text }) => this.#onReplyText(messageId, text));
+    on("reply.ended", ({ message }) => this.#onReplyEnded(message));
+    on("session.ended", () => this.#onSession({ status: "ended" }));
+    on("session.paused", () => this.#onSession({ status: "paused" }));
+    on("session.resumed", () => this.#onSession({ status: "active" }));
+    on("error", ({ error }) => this.#tell(error));
+  }
+
+  #onState(detail) {
+    const isExpected = detail.state === "closed" && this.#session.status === "ended";
+    this.#banner.show(isExpected ? { state: "open" } : detail);
+    this.#transcript.showDelivery(detail.state === "open" ? "sending" : "waiting");
+  }
+
+  #onSession(session) {
+    this.update(session);
+    this.#host.onChange(this.#session);
+  }
+
+  #onAccepted({ clientMessageId, messageId, seq }) {
+    const view = this.#transcript.pending(clientMessageId);
+    if (view) this.#transcript.put({ ...view.message, id: messageId, seq });
+    this.#touch();
+  }
+
+  #onMessage(message) {
+    this.#transcript.put(message);
+    this.#showRunning();
+    this.#touch();
+  }
+
+  #onReplyStarted(messageId, seq) {
+    this.#transcript.startReply(messageId, seq);
+    this.#showRunning();
+  }
+
+  #onReplyText(messageId, text) {
+    this.#transcript.grow(messageId, text);
+    this.#showRunning();
+  }
+
+  #onReplyEnded(message) {
+    this.#transcript.put(message);
+    this.#showRunning();
+    this.#announce(message);
+    this.#touch();
+  }
+
+  #announce({ status, content }) {
+    const name = this.#name;
+    const ending = { failed: `${name}: the reply failed. `, cancelled: `${name}: the reply was stopped. ` }[status];
+    const text = content.length > ANNOUNCED_LENGTH ? `${content.slice(0, ANNOUNCED_LENGTH)}…` : content;
+    this.#host.announce(`${ending ?? `${name} replied: `}${text}`);
+  }
+
+  #showRunning() {
+    this.#composer.isReplying = this.isReplying;
+    this.element.classList.toggle("is-replying", this.isReplying);
+  }
+
+  /** The list shows this chat session first again; its title comes from the first message. */
+  async #touch() {
+    this.#onSession({ message_count: this.#session.message_count + 1, last_activity: new Date().toISOString() });
+    if (this.#session.title) return;
+    const session = await this.#client.getSession(this.#session.id).catch(() => null);
+    if (session && !this.#isClosed) this.#onSession(session);
+  }
+
+  #send(text) {
+    const clientMessageId = randomId();
+    this.#transcript.putPending(clientMessageId, text);
+    this.#transcript.showDelivery(this.#connection.state === "open" ? "sending" : "waiting");
+    this.#transcript.toLatest();
+    this.#deliver(clientMessageId, text);
+  }
+
+  #deliver(clientMessageId, text) {
+    this.#connection.send(text, { clientMessageId }).catch((error) => this.#onUnsent(clientMessageId, text, error));
+  }
+
+  #onUnsent(clientMessageId, text, error) {
+    if (this.#isClosed) return;
+    const isComposerFree = !this.#composer.text;
+    if (isComposerFree) {
+      this.#transcript.removePending(clientMessageId);
+      this.#composer.text = text;
+      this.#tell(error, "Your message was not sent. ");
+    } else {
+      this.#transcript.pending(clientMessageId)?.showDelivery("unsent", error.message);
+    }
+  }
+
+  async #loadEarlier() {
+    const first = this.#transcript.firstSeq;
+    if (this.#isLoadingEarlier || first <= 1) return;
+    this.#isLoadingEarlier = true;
+    const afterSeq = Math.max(0, first - 1 - PAGE);
+    try {
+      const { results } = await this.#client.listMessages(this.#session.id, { afterSeq, limit: first - 1 - afterSeq });
+      this.#transcript.prepend(results);
+      this.#showIntro();
+    } catch (error) {
+      this.#tell(error);
+    } finally {
+      this.#isLoadingEarlier = false;
+    }
+  }
+
+  async #end() {
+    try {
+      this.#onSession((await this.#client.endSession(this.#session.id)) ?? { status: "ended" });
+    } catch (error) {
+      this.#tell(error);
+    }
+  }
+
+  #messageContext() {
+    const { personality } = this.#host;
+    return {
+      name: this.#name,
+      key: personality.slug,
+      onRetry: (message) => this.#retry(message),
+      onRate: (message, rating) => this.#client.sendFeedback(this.#session.id, { rating, message_id: message.id }),
+      onResend: (id) => this.#deliver(id, this.#transcript.pending(id).message.content),
+      onDiscard: (id) => this.#transcript.removePending(id),
+    };
+  }
+
+  #retry(message) {
+    if (this.#connection?.retry(message.id)) return;
+    toast("There is no connection right now. Try again once you are back.", { kind: "error" });
+  }
+
+  #tell(error, before = "") {
+    const text = error.code === "age_restricted"
+      ? `${this.#name} is for adults only, so this conversation cannot go on.`
+      : error.message;
+    toast(before + text, { kind: "error", forMs: 8_000 });
+  }
+}

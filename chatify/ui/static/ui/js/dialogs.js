@@ -1,0 +1,75 @@
+/** Questions that stop the page: native <dialog>, so focus and Esc are the browser's. */
+
+import { avatar, h, splitName } from "./dom.js";
+
+/**
+ * Show a dialog and wait for its end.
+ * @returns {Promise<FormData|null>} the form's fields, null when it was left
+ */
+function ask({ title, content, action, cancel = "Cancel", isDanger = false }) {
+  const confirm = action && h("button", { type: "submit", value: "yes", class: `button ${isDanger ? "button--danger" : "button--primary"}` }, action);
+  const leave = h("button", { type: "button", class: "button", on: { click: () => dialog.close() } }, cancel);
+  const form = h("form", { method: "dialog" }, h("h2", { class: "dialog__title", id: "dialog-title" }, title), content,
+    h("div", { class: "dialog__actions" }, leave, confirm));
+  const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" }, form);
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      resolve(dialog.returnValue === "yes" ? new FormData(form) : null);
+      dialog.remove();
+    });
+  });
+}
+
+export async function confirmDelete(title) {
+  const content = h("p", {}, h("strong", {}, title), " and all its messages will be gone. This cannot be undone.");
+  return Boolean(await ask({ title: "Delete this conversation?", content, action: "Delete", isDanger: true }));
+}
+
+/** @returns {Promise<string|null>} the new title */
+export async function askTitle(title) {
+  const input = h("input", { name: "title", class: "field__input", value: title, required: true, maxlength: "200", autofocus: true,
+    autocomplete: "off" });
+  const content = h("label", { class: "field" }, h("span", { class: "field__label" }, "Title"), input);
+  setTimeout(() => input.select());
+  const form = await ask({ title: "Rename conversation", content, action: "Save" });
+  return form?.get("title").trim() || null;
+}
+
+function profileFields({ name, age }, isAgeNeeded) {
+  const ageHint = isAgeNeeded
+    ? "This personality is for adults: it needs an age of 18 or more."
+    : "Some personalities are for adults only. Leave it empty if you would rather not say.";
+  return [
+    h("label", { class: "field" }, h("span", { class: "field__label" }, "Your name ", h("small", {}, "optional")),
+      h("input", { name: "name", class: "field__input", value: name ?? "", maxlength: "80", autocomplete: "given-name",
+        placeholder: "What shall they call you?", autofocus: !isAgeNeeded })),
+    h("label", { class: "field" }, h("span", { class: "field__label" }, "Your age ", h("small", {}, isAgeNeeded ? "needed" : "optional")),
+      h("input", { name: "age", class: "field__input field__input--short", type: "number", inputmode: "numeric", min: "0", max: "130",
+        value: age ?? "", required: isAgeNeeded, autofocus: isAgeNeeded, "aria-describedby": "age-hint" })),
+    h("p", { class: "field__hint", id: "age-hint" }, ageHint),
+  ];
+}
+
+/**
+ * Ask for name and age.
+ * @returns {Promise<{name: string, age: number|null}|null>}
+ */
+export async function askProfile({ profile, title, intro, action = "Save", isAgeNeeded = false }) {
+  const content = h("div", {}, h("p", { class: "dialog__intro" }, intro), profileFields(profile, isAgeNeeded));
+  const form = await ask({ title, content, action });
+  if (!form) return null;
+  const age = form.get("age");
+  return { name: form.get("name").trim(), age: age === "" ? null : Number(age) };
+}
+
+/** Say kindly that a personality is for adults. */
+export function explainAdultOnly({ name: fullName, slug }) {
+  const name = splitName(fullName).call;
+  const content = h("div", { class: "dialog__kind" }, avatar(name, slug, "large"),
+    h("p", {}, `${name} talks about things that are meant for people of 18 and older, so we keep it closed at the age you gave us.`),
+    h("p", {}, "You did nothing wrong. All the others are happy to talk with you."));
+  return ask({ title: `${name} is for adults`, content, cancel: "Choose someone else" });
+}

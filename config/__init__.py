@@ -1,0 +1,5 @@
+"""Wires only: settings, URLs, ASGI, Celery."""
+
+from config.celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,0 +1,17 @@
+"""The ASGI application: HTTP by Django, sockets by Channels, and the services' life."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django_application = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter  # noqa: E402  (after Django is set up)
+
+from chatify.operations.lifespan import lifespan, with_services  # noqa: E402
+from chatify.realtime.routing import router  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {"http": with_services(django_application), "websocket": with_services(router), "lifespan": lifespan}
+)

@@ -1,0 +1,29 @@
+"""The Celery application. The schedule is static: tasks find their work in the database, and only wake."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("chatify")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    result_backend=None,
+    worker_redirect_stdouts=False,
+    worker_hijack_root_logger=False,
+    worker_prefetch_multiplier=1,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"socket_timeout": 15, "socket_connect_timeout": 3},
+    beat_schedule={
+        "purge-socket-tickets": {"task": "chatify.accounts.tasks.purge_socket_tickets", "schedule": 60.0},
+        "purge-browser-sessions": {"task": "chatify.accounts.tasks.purge_browser_sessions", "schedule": 3600.0},
+    },
+    beat_scheduler="celery.beat:Scheduler",
+)
+app.autodiscover_tasks()

@@ -1,0 +1,64 @@
+"""The settings' source: the environment, over an optional `.env` file. An empty variable counts as unset."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def load() -> environ.Env:
+    """Read the file named by CHATIFY_ENV_FILE (default: `.env` beside manage.py) below the environment."""
+    environment = {name: value for name, value in os.environ.items() if value}
+    file = Path(environment.get("CHATIFY_ENV_FILE", str(BASE_DIR / ".env")))
+    if file.is_file():
+        for name, value in _lines(file):
+            environment.setdefault(name, value)
+    env = environ.Env()
+    env.ENVIRON = environment
+    return env
+
+
+def integer(env: environ.Env, name: str, default: int, *, least: int = 1, most: int = 1_000_000) -> int:
+    """An integer within bounds. Raises ImproperlyConfigured with one line that names the variable."""
+    raw = env.ENVIRON.get(name, str(default))
+    if not raw.strip().isdigit() or not least <= int(raw) <= most:
+        raise ImproperlyConfigured(f"{name} has to be a whole number from {least} to {most}, not {raw!r}.")
+    return int(raw)
+
+
+def choice(env: environ.Env, name: str, default: str, allowed: tuple[str, ...]) -> str:
+    """One of the allowed words. Raises ImproperlyConfigured with one line that names the variable."""
+    value = str(env.ENVIRON.get(name, default))
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name} has to be one of {', '.join(allowed)}, not {value!r}.")
+    return value
+
+
+def switch(env: environ.Env, name: str) -> bool:
+    """A boolean that is off unless set. Raises ImproperlyConfigured with one line that names the variable."""
+    value = str(env.ENVIRON.get(name, "0")).lower()
+    if value not in ("0", "1", "true", "false", "yes", "no", "on", "off"):
+        raise ImproperlyConfigured(f"{name} has to be 0 or 1, not {value!r}.")
+    return value in ("1", "true", "yes", "on")
+
+
+def url(env: environ.Env, name: str, schemes: tuple[str, ...], default: str = "") -> str:
+    """A URL of one of the schemes, or the default. Raises ImproperlyConfigured that names the variable."""
+    value = str(env.ENVIRON.get(name, default))
+    if value and value.partition("://")[0] not in schemes:
+        raise ImproperlyConfigured(f"{name} has to start with one of {', '.join(s + '://' for s in schemes)}.")
+    return value
+
+
+def _lines(file: Path) -> list[tuple[str, str]]:
+    pairs = []
+    for line in file.read_text().splitlines():
+        name, separator, value = line.partition("=")
+        if separator and not name.lstrip().startswith("#") and value.strip():
+            pairs.append((name.strip().removeprefix("export "), value.strip().strip("\"'")))
+    return pairs

@@ -1,0 +1,225 @@
+"""All settings. The environment decides (docs/operations.md lists the names); nothing here is secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config import environment
+from config.environment import BASE_DIR
+
+env = environment.load()
+
+DEBUG = environment.switch(env, "DEBUG")
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured("SECRET_KEY is not set. Set it to a long random text, or DEBUG=1 to try Chatify.")
+    SECRET_KEY = "insecure-" + "debug-only-" * 6
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/.*$"
+CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+LOG_LEVEL = environment.choice(env, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
+# What chats are made of ---------------------------------------------------------------------------
+OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
+OPENAI_BASE_URL = environment.url(env, "OPENAI_BASE_URL", ("http", "https"), "https://api.openai.com/v1")
+CHAT_MODEL = env.str("CHAT_MODEL", default="gpt-5-mini")
+CONTEXT_MESSAGES = environment.integer(env, "CONTEXT_MESSAGES", 15, most=20)
+DEMO_TENANT = "demo"
+HOUSE_TENANT = "house"
+
+# Applications -------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",  # makes runserver speak ASGI; has to come first
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "servestatic.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "corsheaders",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "chatify.accounts",
+    "chatify.events",
+    "templates_app",
+    "sessions",
+    "chatify.ui",
+    "chatify.operations",
+]
+MIDDLEWARE = [
+    "chatify.operations.middleware.observe_request",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "chatify.operations.middleware.choose_content_security_policy",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "ui:login"
+LOGIN_REDIRECT_URL = "ui:chat"
+LOGOUT_REDIRECT_URL = "ui:chat"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+SERVESTATIC_USE_FINDERS = DEBUG
+SERVESTATIC_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "servestatic.storage.CompressedStaticFilesStorage"},
+}
+
+# Database, Redis, Celery --------------------------------------------------------------------------
+DB_THREADS = 8
+_DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
+DATABASE_URL = environment.url(
+    env, "DATABASE_URL", _DATABASE_SCHEMES, f"sqlite:///{BASE_DIR / 'chatify.sqlite3'}"
+)
+
+
+def _database() -> dict[str, Any]:
+    config: dict[str, Any] = {**env.db_url_config(DATABASE_URL), "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+    if config["ENGINE"].endswith("sqlite3"):
+        pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+        config["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas}
+        config["TEST"] = {"NAME": None}
+    else:
+        config["OPTIONS"] = {
+            **config.get("OPTIONS", {}),
+            "pool": {"min_size": 2, "max_size": DB_THREADS + 12, "timeout": 10},
+            "connect_timeout": 5,
+        }
+    return config
+
+
+DATABASES = {"default": _database()}
+IS_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+REDIS_URL = environment.url(env, "REDIS_URL", ("redis", "rediss", "unix"))
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL or "memory://")
+if REDIS_URL:
+    # redis-py's default socket timeout of 5 s equals the layer's blocking read: every idle link would die.
+    _host = {"address": REDIS_URL, "socket_timeout": 15, "socket_connect_timeout": 3}
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [_host], "prefix": "chatify"},
+        }
+    }
+    CACHES: dict[str, Any] = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "KEY_PREFIX": "chatify",
+            "OPTIONS": {"socket_timeout": 3, "socket_connect_timeout": 3},
+        }
+    }
+else:
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}}
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CELERY_IS_EMBEDDED = CELERY_BROKER_URL == "memory://"
+
+# HTTP ---------------------------------------------------------------------------------------------
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_AGE = 90 * 24 * 3600
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+# Chatify speaks plain HTTP itself; TLS ends at a proxy, so only with one can it be demanded.
+SECURE_SSL_REDIRECT = bool(TRUSTED_PROXIES) and not DEBUG
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE_SSL_REDIRECT else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_SSL_REDIRECT
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "chatify.accounts.api.authentication.ApiKeyAuthentication",
+        "chatify.accounts.api.authentication.BrowserAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["chatify.accounts.api.authentication.IsPrincipal"],
+    "DEFAULT_PARSER_CLASSES": ["chatify.common.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "chatify.common.problems.problem_handler",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Chatify",
+    "DESCRIPTION": "Chat with AI personalities. The WebSocket protocol is described at /api/asyncapi.json.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": r"/api/v1/",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SECURITY": [{"ApiKey": []}],
+    "APPEND_COMPONENTS": {"securitySchemes": {"ApiKey": {"type": "http", "scheme": "bearer"}}},
+}
+UNFOLD = {
+    "SITE_TITLE": "Chatify",
+    "SITE_HEADER": "Chatify",
+    "SITE_SUBHEADER": "Personalities and conversations",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "forum",
+    "SHOW_HISTORY": False,
+}
+
+# Logs ---------------------------------------------------------------------------------------------
+LOGGING_CONFIG = None  # chatify.operations.logs sets up structlog and the standard library together
+SQLITE_LOCK_FILE = f"{DATABASES['default']['NAME']}.lock" if IS_SQLITE else ""
+
+from chatify.operations.logs import configure as _configure_logs  # noqa: E402  (needs LOG_LEVEL)
+
+_configure_logs(LOG_LEVEL)

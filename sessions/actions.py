@@ -1,0 +1,161 @@
+"""Writes of chat sessions. Those of a turn are in `chatify.turns.ledger`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from chatify.accounts.actions import update_profile, upsert_end_user
+from chatify.accounts.models import EndUser
+from chatify.accounts.principal import Principal
+from chatify.accounts.profile import UserInput
+from chatify.common.errors import AgeRestricted, Conflict, InvalidInput, NotFound
+from chatify.events.bus import emit
+from sessions.models import ChatSession, Feedback, Message, Participant
+from templates_app.access import get_default_template, get_template
+from templates_app.models import PromptTemplate
+from templates_app.rendering import Values, part_of_day, render
+
+
+def find_or_make_end_user(*, principal: Principal, given: UserInput | None) -> EndUser:
+    """The end user that a call is about, with the profile brought up to date.
+
+    Raises InvalidInput when a key names nobody, or when somebody names another one than themself.
+    """
+    given = given or UserInput()
+    if principal.is_api_key:
+        principal.require_external_id(given.external_id, "user.external_id")
+        return upsert_end_user(
+            tenant_id=principal.tenant_id, external_id=str(given.external_id), changes=given.changes()
+        )
+    user = EndUser.objects.get(id=principal.end_user_id)
+    if given.external_id not in (None, user.external_id):
+        raise InvalidInput.at("user.external_id", "not_yours", "This is somebody else.")
+    return update_profile(user=user, changes=given.changes())
+
+
+@transaction.atomic
+def start_chat_session(
+    *,
+    principal: Principal,
+    template_slug: str | None,
+    user: UserInput | None,
+    title: str = "",
+    metadata: dict[str, Any] | None = None,
+) -> ChatSession:
+    """Start a chat session with the personality of this slug, or the default one.
+
+    Raises InvalidInput (`unknown_template`) or AgeRestricted; the profile is not changed then.
+    """
+    template = _choose(principal, template_slug)
+    end_user = find_or_make_end_user(principal=principal, given=user)
+    if template.adult_only and not end_user.is_adult:
+        raise AgeRestricted
+    now = timezone.now()
+    chat_session = ChatSession(
+        tenant_id=principal.tenant_id,
+        end_user=end_user,
+        template=template,
+        version=template.current_version,
+        title=title,
+        greeting=render(template.greeting, values_of(end_user)),
+        metadata=metadata or {},
+        created_at=now,
+        last_activity=now,
+    )
+    chat_session.save(force_insert=True)
+    Participant.objects.bulk_create(
+        [
+            Participant(tenant_id=principal.tenant_id, chat_session=chat_session, kind="end_user", end_user=end_user),
+            Participant(tenant_id=principal.tenant_id, chat_session=chat_session, kind="ai"),
+        ]
+    )
+    emit("session.started", tenant_id=principal.tenant_id, chat_session_id=chat_session.id)
+    return chat_session
+
+
+def rename_chat_session(*, chat_session: ChatSession, title: str) -> None:
+    """Give it another title."""
+    chat_session.title = title
+    chat_session.save(update_fields=["title"])
+
+
+@transaction.atomic
+def end_chat_session(*, chat_session_id: UUID, reason: str) -> None:
+    """End it: no message is taken any more, and a running reply is stopped. Once is enough.
+
+    The process that writes the reply keeps its lease, so that the text which people saw is kept.
+    Raises NotFound when it was deleted meanwhile.
+    """
+    row = ChatSession.objects.existing().select_for_update().filter(id=chat_session_id).first()
+    if row is None:
+        raise NotFound("There is no such chat session.")
+    if row.status == ChatSession.Status.ENDED:
+        return
+    now = timezone.now()
+    row.status, row.ended_at, row.end_reason, row.last_activity = ChatSession.Status.ENDED, now, reason, now
+    row.save(update_fields=["status", "ended_at", "end_reason", "last_activity"])
+    request_cancel(chat_session_ids=[row.id])
+    emit("session.ended", tenant_id=row.tenant_id, chat_session_id=row.id)
+
+
+@transaction.atomic
+def delete_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:
+    """Delete chat sessions softly: they are gone for everybody but staff. Gives their number."""
+    rows = list(ChatSession.objects.existing().select_for_update().filter(id__in=list(chat_session_ids)).order_by("id"))
+    ids = [row.id for row in rows]
+    ChatSession.objects.filter(id__in=ids).update(deleted_at=timezone.now())
+    request_cancel(chat_session_ids=ids)
+    for row in rows:
+        emit("session.deleted", tenant_id=row.tenant_id, chat_session_id=row.id)
+    return len(ids)
+
+
+def request_cancel(*, chat_session_ids: Iterable[UUID]) -> None:
+    """Ask whoever writes the running replies of these chat sessions to stop."""
+    Message.objects.filter(chat_session_id__in=list(chat_session_ids), status=Message.Status.STREAMING).update(
+        cancel_requested=True
+    )
+
+
+@transaction.atomic
+def give_feedback(*, chat_session: ChatSession, rating: int, message: Message | None, comment: str) -> Feedback:
+    """Rate a reply, or the chat session as a whole; a later rating replaces the former. Raises Conflict."""
+    if message is not None and message.role != Message.Role.ASSISTANT:
+        raise Conflict("Only replies can be rated.", code="not_a_reply")
+    ChatSession.objects.select_for_update().get(id=chat_session.id)  # two ratings at once make one row
+    feedback, _ = Feedback.objects.update_or_create(
+        tenant_id=chat_session.tenant_id,
+        chat_session=chat_session,
+        message=message,
+        defaults={"rating": rating, "comment": comment},
+    )
+    emit(
+        "feedback.given",
+        tenant_id=chat_session.tenant_id,
+        chat_session_id=chat_session.id,
+        subject_id=feedback.id,
+    )
+    return feedback
+
+
+def values_of(user: EndUser) -> Values:
+    """What a prompt may know about an end user."""
+    return Values(
+        user_name=user.name,
+        user_age=user.age,
+        user_interests=tuple(user.interests),
+        user_style=user.style,
+        part_of_day=part_of_day(timezone.localtime().hour),
+    )
+
+
+def _choose(principal: Principal, slug: str | None) -> PromptTemplate:
+    try:
+        return get_default_template(principal) if slug is None else get_template(principal, slug)
+    except NotFound as error:
+        raise InvalidInput.at("template", "unknown_template", error.detail) from None

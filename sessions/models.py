@@ -1,0 +1,209 @@
+"""Chat sessions, who takes part in them, and what is said."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from chatify.accounts.models import EndUser, Tenant
+from chatify.common.ids import uuid7
+from templates_app.models import PromptTemplate, PromptVersion
+
+
+class ChatSessionQuerySet(models.QuerySet["ChatSession"]):
+    """Reads of chat sessions."""
+
+    def existing(self) -> ChatSessionQuerySet:
+        """Those that nobody deleted."""
+        return self.filter(deleted_at=None)
+
+    def open(self) -> ChatSessionQuerySet:
+        """Those that take messages."""
+        return self.existing().exclude(status=ChatSession.Status.ENDED)
+
+
+class ChatSession(models.Model):
+    """One conversation. The row's lock orders everything that changes it."""
+
+    class Status(models.TextChoices):
+        """Where it is in its life."""
+
+        ACTIVE = "active"
+        PAUSED = "paused"
+        ENDED = "ended"
+
+    class Mode(models.TextChoices):
+        """Who the end user talks to."""
+
+        AI = "ai", "AI"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    end_user = models.ForeignKey(EndUser, on_delete=models.CASCADE, related_name="chat_sessions")
+    template = models.ForeignKey(PromptTemplate, on_delete=models.PROTECT, related_name="+", verbose_name="personality")
+    version = models.ForeignKey(PromptVersion, on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(max_length=8, choices=Status, default=Status.ACTIVE)
+    mode = models.CharField(max_length=8, choices=Mode, default=Mode.AI)
+    title = models.CharField(max_length=120, blank=True)
+    greeting = models.TextField(blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    last_seq = models.PositiveIntegerField(default=0)
+    total_tokens_used = models.PositiveBigIntegerField(default=0)
+    # Whoever holds an older epoch (a process that lost its lease) writes nothing any more.
+    epoch = models.PositiveIntegerField(default=0, editable=False)
+    # Not derived at read time: a subquery behind FOR UPDATE would see the table as it was before the wait.
+    running_reply_id = models.UUIDField(null=True, editable=False)
+    last_activity = models.DateTimeField()
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=40, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ChatSessionQuerySet.as_manager()
+    tenant_id: UUID
+    end_user_id: UUID
+    template_id: UUID
+    version_id: UUID
+
+    class Meta:
+        verbose_name = "chat session"
+        ordering: ClassVar = ["-last_activity"]
+        indexes: ClassVar = [
+            models.Index(fields=["end_user", "-last_activity"], name="chat_session_by_user"),
+            models.Index(fields=["tenant", "-last_activity"], name="chat_session_by_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or f"Chat session {self.id}"
+
+
+class Participant(models.Model):
+    """Who takes part in a chat session: the end user, the AI, later staff."""
+
+    class Kind(models.TextChoices):
+        """What kind of being."""
+
+        END_USER = "end_user"
+        AI = "ai", "AI"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    chat_session = models.ForeignKey(ChatSession, on_delete=models.CASCADE, related_name="participants")
+    kind = models.CharField(max_length=8, choices=Kind)
+    end_user = models.ForeignKey(EndUser, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["chat_session", "kind", "end_user"], name="participant_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()
+
+
+class Message(models.Model):
+    """One row of a conversation, append-only, numbered without gaps by `seq` inside its chat session.
+
+    A reply is written when it starts, as `streaming` with a lease, and reaches exactly one end.
+    """
+
+    class Role(models.TextChoices):
+        """Who it is from, seen from the model."""
+
+        USER = "user"
+        ASSISTANT = "assistant"
+        HUMAN = "human"
+        NOTICE = "notice"
+
+    class Status(models.TextChoices):
+        """Only replies are ever anything but complete."""
+
+        STREAMING = "streaming"
+        COMPLETE = "complete"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    chat_session = models.ForeignKey(ChatSession, on_delete=models.CASCADE, related_name="messages")
+    seq = models.PositiveIntegerField()
+    role = models.CharField(max_length=9, choices=Role)
+    sender = models.ForeignKey(Participant, null=True, on_delete=models.SET_NULL, related_name="+")
+    content = models.TextField(blank=True)
+    status = models.CharField(max_length=9, choices=Status, default=Status.COMPLETE)
+    client_message_id = models.CharField(max_length=128, null=True, blank=True)  # noqa: DJ001  (unique where set)
+    answered_by = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="answers")
+    created_at = models.DateTimeField()
+
+    # Of replies only
+    finished_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    version = models.ForeignKey(PromptVersion, null=True, on_delete=models.PROTECT, related_name="+")
+    model = models.CharField(max_length=120, blank=True)
+    prompt_tokens = models.PositiveIntegerField(null=True)
+    completion_tokens = models.PositiveIntegerField(null=True)
+    is_usage_estimated = models.BooleanField(default=False)
+    first_token_ms = models.PositiveIntegerField(null=True)
+    latency_ms = models.PositiveIntegerField(null=True)
+    lease_owner = models.CharField(max_length=120, blank=True)
+    lease_expires_at = models.DateTimeField(null=True)
+    epoch = models.PositiveIntegerField(default=0)
+    cancel_requested = models.BooleanField(default=False)
+
+    chat_session_id: UUID
+    answered_by_id: UUID | None
+
+    class Meta:
+        ordering: ClassVar = ["chat_session", "seq"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["chat_session", "seq"], name="message_seq_once"),
+            models.UniqueConstraint(
+                fields=["chat_session", "client_message_id"],
+                condition=Q(client_message_id__isnull=False),
+                name="message_client_id_once",
+            ),
+            models.UniqueConstraint(
+                fields=["chat_session"], condition=Q(status="streaming"), name="message_one_running_reply"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["lease_expires_at"], condition=Q(status="streaming"), name="message_running_by_lease"
+            ),
+            models.Index(
+                fields=["chat_session"], condition=Q(role="user", answered_by=None), name="message_unanswered"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq}. {self.role}"
+
+
+class Feedback(models.Model):
+    """How satisfied the end user is, with one reply or with the chat session as a whole. The last word counts."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    chat_session = models.ForeignKey(ChatSession, on_delete=models.CASCADE, related_name="feedback")
+    message = models.ForeignKey(Message, null=True, blank=True, on_delete=models.CASCADE, related_name="feedback")
+    rating = models.PositiveSmallIntegerField(validators=[MinValueValidator(1), MaxValueValidator(5)])
+    comment = models.TextField(max_length=2000, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "feedback"
+        ordering: ClassVar = ["-updated_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["chat_session", "message"], name="feedback_once_per_message"),
+            models.UniqueConstraint(
+                fields=["chat_session"], condition=Q(message=None), name="feedback_once_per_chat_session"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rating} of 5"

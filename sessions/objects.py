@@ -1,0 +1,199 @@
+"""Chat sessions and messages as clients see them, on every transport."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from chatify.accounts.models import EndUser
+from chatify.accounts.profile import user_object
+from sessions.models import ChatSession, Message
+
+
+class UserObject(BaseModel):
+    """An end user with the profile that the tenant gave."""
+
+    external_id: str
+    name: str
+    age: int | None
+    interests: list[str]
+    style: str
+
+
+class ChatSessionObject(BaseModel):
+    """A chat session."""
+
+    id: UUID
+    template: str = Field(description="Slug of the personality.")
+    template_version: int = Field(description="The version that this chat session is pinned to.")
+    status: Literal["active", "paused", "ended"]
+    mode: Literal["ai"]
+    title: str
+    greeting: str = Field(description="What the personality says first. It is not a message.")
+    disclosure: str = Field(description="To be shown: that this is an AI.")
+    user: UserObject
+    metadata: dict[str, Any]
+    message_count: int
+    total_tokens_used: int
+    last_seq: int
+    last_activity: datetime
+    created_at: datetime
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+    ws_url: str = Field(description="The WebSocket of this chat session.")
+
+
+class SenderObject(BaseModel):
+    """Who a message is from."""
+
+    kind: Literal["end_user", "ai", "chatify"]
+    name: str
+
+
+class ReplyError(BaseModel):
+    """Why a reply failed."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+class UsageObject(BaseModel):
+    """Tokens that a reply cost."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    is_estimated: bool
+
+
+class MessageObject(BaseModel):
+    """A message."""
+
+    id: UUID
+    seq: int = Field(description="Its place in the chat session, counted from 1 without gaps.")
+    role: Literal["user", "assistant", "human", "notice"]
+    sender: SenderObject
+    content: str
+    status: Literal["streaming", "complete", "failed", "cancelled"]
+    created_at: datetime
+    client_message_id: str | None = None
+    answered_by: UUID | None = None
+    finished_at: datetime | None = None
+    error: ReplyError | None = None
+    usage: UsageObject | None = None
+    model: str | None = None
+    latency_ms: int | None = None
+
+
+ERROR_TEXTS = {
+    "interrupted": "The reply was interrupted, because the server that wrote it went away.",
+    "provider_unavailable": "The model cannot be reached at the moment.",
+    "provider_timeout": "The model took too long.",
+    "provider_rate_limited": "The model is busy at the moment.",
+    "provider_auth_failed": "The model does not accept this server's key. Whoever runs it has to mend that.",
+    "provider_rejected": "The model did not accept the request.",
+    "content_filtered": "The model's filter stopped this reply.",
+    "stream_cut": "The reply broke off in the middle.",
+    "stream_garbled": "The model sent something that is not a reply.",
+    "empty_reply": "The model said nothing.",
+    "age_restricted": "This personality is for people of 18 years and over.",
+    "internal_error": "Something went wrong on our side.",
+}
+NOT_RETRYABLE = frozenset({"provider_auth_failed", "provider_rejected", "age_restricted"})
+
+
+def disclosure(name: str) -> str:
+    """What a chat session tells about whom one talks to."""
+    return f"You are talking to {name}, an AI. It is not a human being."
+
+
+def chat_session_object(chat_session: ChatSession, ws_base: str) -> dict[str, Any]:
+    """The ChatSessionObject. `ws_base` is such as `wss://chat.example.org`."""
+    found = {
+        "id": str(chat_session.id),
+        "template": chat_session.template.slug,
+        "template_version": chat_session.version.number,
+        "status": chat_session.status,
+        "mode": chat_session.mode,
+        "title": chat_session.title,
+        "greeting": chat_session.greeting,
+        "disclosure": disclosure(chat_session.template.name),
+        "user": user_object(chat_session.end_user),
+        "metadata": chat_session.metadata,
+        "message_count": chat_session.last_seq,
+        "total_tokens_used": chat_session.total_tokens_used,
+        "last_seq": chat_session.last_seq,
+        "last_activity": timestamp(chat_session.last_activity),
+        "created_at": timestamp(chat_session.created_at),
+        "ws_url": f"{ws_base}/ws/v1/sessions/{chat_session.id}/",
+    }
+    if chat_session.ended_at is not None:
+        found["ended_at"] = timestamp(chat_session.ended_at)
+        found["end_reason"] = chat_session.end_reason
+    return found
+
+
+def message_object(message: Message, end_user: EndUser | str, speaker: str) -> dict[str, Any]:
+    """The MessageObject. `end_user` (or the name) is whose chat session it is, `speaker` the personality's name."""
+    found: dict[str, Any] = {
+        "id": str(message.id),
+        "seq": message.seq,
+        "role": message.role,
+        "sender": sender_object(message.role, end_user if isinstance(end_user, str) else end_user.name, speaker),
+        "content": message.content,
+        "status": message.status,
+        "created_at": timestamp(message.created_at),
+    }
+    if message.client_message_id is not None:
+        found["client_message_id"] = message.client_message_id
+    if message.answered_by_id is not None:
+        found["answered_by"] = str(message.answered_by_id)
+    if message.role == Message.Role.ASSISTANT:
+        found.update(_reply_fields(message))
+    return found
+
+
+def sender_object(role: str, user_name: str, speaker: str) -> dict[str, str]:
+    """Who a message of this role is from."""
+    if role == Message.Role.ASSISTANT:
+        return {"kind": "ai", "name": speaker}
+    if role == Message.Role.NOTICE:
+        return {"kind": "chatify", "name": "Chatify"}
+    return {"kind": "end_user", "name": user_name}
+
+
+def error_object(code: str) -> dict[str, Any]:
+    """The ReplyError of a code."""
+    return {
+        "code": code,
+        "message": ERROR_TEXTS.get(code, ERROR_TEXTS["internal_error"]),
+        "retryable": code not in NOT_RETRYABLE,
+    }
+
+
+def timestamp(time: datetime) -> str:
+    """ISO 8601 in UTC."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _reply_fields(message: Message) -> dict[str, Any]:
+    found: dict[str, Any] = {"model": message.model}
+    if message.finished_at is not None:
+        found["finished_at"] = timestamp(message.finished_at)
+    if message.latency_ms is not None:
+        found["latency_ms"] = message.latency_ms
+    if message.error_code:
+        found["error"] = error_object(message.error_code)
+    if message.completion_tokens is not None:
+        prompt, completion = message.prompt_tokens or 0, message.completion_tokens
+        found["usage"] = {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "is_estimated": message.is_usage_estimated,
+        }
+    return found

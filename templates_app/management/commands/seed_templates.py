@@ -1,0 +1,69 @@
+"""Write the personalities that come with Chatify."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from django.core.management.base import BaseCommand, CommandParser
+
+from templates_app.actions import Draft, save_personality
+from templates_app.models import PromptTemplate
+from templates_app.seeds import SEEDS, Seed
+
+_FIELDS = ("name", "description", "greeting", "adult_only")
+
+
+class Command(BaseCommand):
+    """Idempotent: what is there stays, what staff changed stays even when the seeds are newer."""
+
+    help = "Write the personalities that come with Chatify. What staff changed is kept, unless --overwrite is given."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """One option."""
+        parser.add_argument("--overwrite", action="store_true", help="replace what staff changed, as a new version")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Write the seeds and say of each what happened."""
+        for seed in SEEDS:
+            outcome = _write(seed, must_overwrite=options["overwrite"])
+            self.stdout.write(f"{seed.slug}: {outcome}")
+
+
+def _write(seed: Seed, *, must_overwrite: bool) -> str:
+    template = PromptTemplate.objects.filter(tenant=None, slug=seed.slug).select_related("current_version").first()
+    if template is None:
+        has_default = PromptTemplate.objects.filter(is_default=True).exists()
+        template = PromptTemplate(slug=seed.slug, is_default=seed.is_default and not has_default)
+        outcome = "created"
+    elif _digest_of(template) == _digest(seed):
+        return "unchanged"
+    elif _digest_of(template) != template.seed_digest and not must_overwrite:
+        return "kept, because staff changed it"
+    else:
+        outcome = "updated"
+    for field in _FIELDS:
+        setattr(template, field, getattr(seed, field))
+    template.seed_digest = _digest(seed)
+    save_personality(template=template, draft=_draft(seed))
+    return outcome
+
+
+def _draft(seed: Seed) -> Draft:
+    return Draft(seed.system_prompt, seed.temperature, seed.max_tokens, seed.personality_traits)
+
+
+def _digest(seed: Seed) -> str:
+    return _hash({field: getattr(seed, field) for field in _FIELDS}, _draft(seed))
+
+
+def _digest_of(template: PromptTemplate) -> str:
+    if template.current_version is None:
+        return ""
+    return _hash({field: getattr(template, field) for field in _FIELDS}, Draft.of(template.current_version))
+
+
+def _hash(fields: dict[str, Any], draft: Draft) -> str:
+    return hashlib.sha256(orjson.dumps([fields, asdict(draft)], option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,113 @@
+"""Personalities and their immutable versions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NoReturn
+from uuid import UUID
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from chatify.accounts.models import Tenant
+from chatify.common.ids import uuid7
+
+
+class PromptTemplateQuerySet(models.QuerySet["PromptTemplate"]):
+    """Reads of personalities."""
+
+    def on_offer_to(self, tenant_id: UUID) -> PromptTemplateQuerySet:
+        """The active ones that a tenant's people may choose: its own, and the shared ones it does not shadow."""
+        own = PromptTemplate.objects.filter(tenant_id=tenant_id, slug=models.OuterRef("slug"), is_active=True)
+        is_seen = Q(tenant_id=tenant_id) | (Q(tenant=None) & ~models.Exists(own))
+        return self.filter(is_seen, is_active=True, current_version__isnull=False)
+
+
+class PromptTemplate(models.Model):
+    """A personality. Shared by all tenants, or one tenant's own character. Edits of its prompt make versions."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(
+        Tenant, null=True, blank=True, on_delete=models.CASCADE, related_name="templates",
+        help_text="Empty: on offer to every tenant.",
+    )  # fmt: skip
+    slug = models.SlugField(help_text="What applications call it; does not change.")
+    name = models.CharField(max_length=80, help_text="What people call it.")
+    description = models.CharField(max_length=400, blank=True, help_text="What it is like, for those who choose.")
+    greeting = models.TextField(max_length=1000, blank=True, help_text="Shown when a conversation starts.")
+    adult_only = models.BooleanField(default=False, help_text="Only for people whose age is known and at least 18.")
+    is_active = models.BooleanField("active", default=True, help_text="Inactive ones take no new conversations.")
+    is_default = models.BooleanField("default", default=False, help_text="Answers when nobody chose a personality.")
+    current_version = models.ForeignKey(
+        "PromptVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+", editable=False
+    )
+    seed_digest = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="What seed_templates wrote last, to see staff's edits."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = PromptTemplateQuerySet.as_manager()
+    tenant_id: UUID | None
+
+    class Meta:
+        verbose_name = "personality"
+        verbose_name_plural = "personalities"
+        ordering: ClassVar = ["-is_default", "name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "slug"], name="template_slug_once_per_tenant"),
+            models.UniqueConstraint(fields=["slug"], condition=Q(tenant=None), name="template_slug_once_shared"),
+            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="template_one_default"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ImmutableError(TypeError):
+    """Somebody tried to change a version: make a new one instead (`templates_app.actions.add_version`)."""
+
+
+class PromptVersionQuerySet(models.QuerySet["PromptVersion"]):
+    """Versions are only ever added."""
+
+    def update(self, **fields: Any) -> NoReturn:
+        """Refused. Raises ImmutableError."""
+        raise ImmutableError("A version never changes.")
+
+
+class PromptVersion(models.Model):
+    """One immutable edit of a personality; chat sessions pin the one they started with."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    template = models.ForeignKey(PromptTemplate, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    system_prompt = models.TextField()
+    temperature = models.FloatField(default=0.8, validators=[MinValueValidator(0), MaxValueValidator(2)])
+    max_tokens = models.PositiveIntegerField(default=400, validators=[MinValueValidator(1), MaxValueValidator(32_000)])
+    personality_traits = models.JSONField(default=list, blank=True)
+    model = models.CharField(max_length=120, blank=True)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PromptVersionQuerySet.as_manager()
+    template_id: UUID
+
+    class Meta:
+        verbose_name = "version"
+        ordering: ClassVar = ["-number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["template", "number"], name="version_number_once_per_template")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template_id} v{self.number}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Only the first time. Raises ImmutableError."""
+        if not self._state.adding:
+            raise ImmutableError("A version never changes.")
+        super().save(*args, **kwargs)
