@@ -37,7 +37,7 @@ run: install  ## set up what is missing, then serve on PORT (8000)
 	@$(BIN)/python config/first_run.py
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py seed_templates
-	@PORT=$(PORT) $(BIN)/python manage.py bootstrap
+	@$(BIN)/python manage.py bootstrap --port $(PORT)
 	@exec $(BIN)/python manage.py serve --port $(PORT)
 
 test: install  ## the whole suite; ARGS="-k stop -x" goes to pytest
@@ -73,6 +73,8 @@ seed: install  ## the personalities that come with Chatify; what staff changed s
 	$(BIN)/python manage.py seed_templates
 
 reset-db:  ## remove the local SQLite database (YES=1 does not ask)
+	@test ! -e $(DATABASE).lock || flock --nonblock $(DATABASE).lock true || { \
+		echo "A server is using $(DATABASE). Stop it first." >&2; exit 1; }
 	@test -n "$(YES)" || { printf 'Remove %s with every conversation in it? [y/N] ' $(DATABASE); read answer; \
 		test "$$answer" = y || { echo "Nothing was removed."; exit 1; }; }
 	@rm -f $(DATABASE) $(DATABASE)-wal $(DATABASE)-shm $(DATABASE).lock

@@ -127,6 +127,8 @@ def _database() -> dict[str, Any]:
             **config.get("OPTIONS", {}),
             "pool": {"min_size": 2, "max_size": DB_THREADS + 12, "timeout": 10},
             "connect_timeout": 5,
+            "server_side_binding": True,
+            "prepare_threshold": 5,
         }
     return config
 

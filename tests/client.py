@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -31,9 +31,11 @@ class Socket:
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
         # The server pings; a ping of ours every 20 s would only blur its heartbeat.
-        self._connection: ClientConnection = connect(
+        opening = connect(
             url, additional_headers=headers, open_timeout=10, close_timeout=2, ping_interval=None, proxy=None
         )
+        self._stack = ExitStack()
+        self._connection: ClientConnection = self._stack.enter_context(opening)
         self.seen: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
@@ -94,7 +96,7 @@ class Socket:
 
     def close(self) -> None:
         """Close from this side."""
-        self._connection.close()
+        self._stack.close()
 
 
 class ApiClient:

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, current_app
-from celery.beat import Service
+from celery.beat import Scheduler, Service
 
 JOIN_SECONDS = 10.0
 
@@ -30,7 +30,7 @@ class EmbeddedCelery:
             pool="solo", concurrency=1, without_gossip=True, without_mingle=True, without_heartbeat=True,
             quiet=True, loglevel="WARNING", hostname="embedded@chatify",
         )  # fmt: skip
-        self._beat = Service(self._app, max_interval=5)
+        self._beat = Service(self._app, max_interval=5, scheduler_cls=Scheduler)
         for name, work in (("celery-worker", self._worker.start), ("celery-beat", self._beat.start)):
             thread = threading.Thread(target=work, name=name, daemon=True)
             thread.start()

@@ -26,7 +26,11 @@ class Admission:
         self._local: Counter[UUID] = Counter()
         self._held: dict[str, UUID] = {}
         self._redis = (
-            redis.from_url(settings.REDIS_URL, socket_timeout=3, socket_connect_timeout=3)
+            redis.Redis.from_pool(
+                redis.BlockingConnectionPool.from_url(
+                    settings.REDIS_URL, max_connections=4, timeout=3, socket_timeout=3, socket_connect_timeout=3
+                )
+            )
             if settings.REDIS_URL
             else None
         )

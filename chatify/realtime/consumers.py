@@ -33,6 +33,7 @@ from sessions.objects import chat_session_object
 
 MAX_BAD_FRAMES = 50
 BAD_FRAMES_SECONDS = 60.0
+CLOSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
             log.exception("socket_failed", chat_session_id=str(self.chat_session_id))
             await self.close_with(1011)
         finally:
-            await self._leave()
+            await self.leave()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """One ASGI event. (Channels' own closes database connections here, in a thread, for every frame.)"""
@@ -129,7 +130,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
         """The peer is gone. What it asked for goes on."""
         self.is_closed = True
 
-    async def _leave(self) -> None:
+    async def leave(self) -> None:
+        """Follow the chat session no more, and give the place back. Once is enough."""
         self.is_closed = True
         self.outgoing.close()
         if hasattr(self, "runtime"):
@@ -141,8 +143,10 @@ class ChatConsumer(AsyncWebsocketConsumer):
         """Close with this code; a second time nothing happens."""
         if not self.is_closed:
             self.is_closed = True
-            with suppress(OSError, RuntimeError):  # closed by the peer in the same moment
-                await self.base_send({"type": "websocket.close", "code": code})
+            # The peer may have closed in the same moment, or read nothing any more.
+            with suppress(OSError, RuntimeError, TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self.base_send({"type": "websocket.close", "code": code})
 
     # Out ------------------------------------------------------------------------------------------
 

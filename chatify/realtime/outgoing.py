@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ class Outgoing:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.is_overflowing = False
+        self.sending_since: float | None = None
 
     def put(self, event: Event) -> None:
         """Send this when its turn comes."""
@@ -61,13 +63,22 @@ class Outgoing:
         try:
             while not self.is_overflowing:
                 while self._events:
-                    async with asyncio.timeout(SEND_SECONDS):
-                        await self._send(_encode(self._next()))
+                    text = _encode(self._next())
+                    self.sending_since = monotonic()
+                    await self._send(text)
+                self.sending_since = None
                 self._wake.clear()
                 await self._wake.wait()
-        except (TimeoutError, OSError, RuntimeError):
-            pass  # the peer is gone, or reads nothing for 20 s
+        except (OSError, RuntimeError):
+            pass  # the peer is gone
         on_failure()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the peer reads nothing any more. (A timeout around every send would cost more than the send.)"""
+        return self.is_overflowing or (
+            self.sending_since is not None and monotonic() - self.sending_since > SEND_SECONDS
+        )
 
     def _next(self) -> Event:
         event = self._events.popleft()

@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Gauge
 
 from chatify.realtime.admission import Admission
+from chatify.realtime.outgoing import Outgoing
 
 IDLE_SECONDS = 300.0
 SWEEP_SECONDS = 5.0
@@ -23,9 +24,14 @@ class Socket(Protocol):
     """What is swept."""
 
     heard_at: float
+    outgoing: Outgoing
 
     async def close_with(self, code: int) -> None:
         """Close it."""
+        ...
+
+    async def leave(self) -> None:
+        """Follow the chat session no more."""
         ...
 
 
@@ -65,8 +71,12 @@ class Sockets:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()
             try:
-                for socket in [socket for socket in self._open if now - socket.heard_at > IDLE_SECONDS]:
-                    await socket.close_with(4408)
+                for socket in list(self._open):
+                    if socket.outgoing.is_stuck:
+                        await socket.close_with(1011)
+                        await socket.leave()
+                    elif now - socket.heard_at > IDLE_SECONDS:
+                        await socket.close_with(4408)
                 if now - refreshed_at > REFRESH_SECONDS:
                     refreshed_at = now
                     await self.admission.refresh()

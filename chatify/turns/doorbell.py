@@ -15,7 +15,7 @@ import structlog
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 GROUP = "chatify.processes"
-BATCH_SECONDS = 0.015
+BATCH_SECONDS = 0.05
 SEND_SECONDS = 3.0
 MAX_WAITING = 10_000
 
@@ -91,7 +91,6 @@ class Doorbell:
     async def _speak(self) -> None:
         while True:
             await self._wake.wait()
-            await asyncio.sleep(BATCH_SECONDS)
             self._wake.clear()
             rings, self._rings = list(self._rings), {}
             typing, self._typing = self._typing, []
@@ -107,3 +106,4 @@ class Doorbell:
                 raise
             except Exception as error:  # Redis is away: followers elsewhere find out from the database
                 log.warning("doorbell_not_sent", error=type(error).__name__, lost=len(rings) + len(waiting))
+            await asyncio.sleep(BATCH_SECONDS)  # the first ring goes out at once, what comes meanwhile together

@@ -152,7 +152,7 @@ def finish(*, spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
     None when the reply is not ours any more (reaped, taken over, erased): nothing was written then.
     """
     try:
-        row = lock(ChatSession.objects.filter(id=spec.chat_session_id))
+        row = lock(spec.chat_session_id)
     except NotFound:
         return None
     if row.epoch != spec.epoch:
@@ -238,7 +238,7 @@ def reap(*, owner: str, all_running: bool = False) -> list[Reaped]:
 
 @transaction.atomic
 def _reap(chat_session_id: UUID, message_id: UUID, owner: str, is_any: bool) -> Reaped | None:
-    row = lock(ChatSession.objects.filter(id=chat_session_id))
+    row = lock(chat_session_id)
     message = Message.objects.filter(id=message_id, status=_Status.STREAMING).first()
     if message is None or message.lease_expires_at is None:
         return None

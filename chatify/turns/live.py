@@ -36,7 +36,7 @@ class Follower(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class LiveReply:
     """A reply that is being written: by this process, or by another one that tells us (`owner`)."""
 
@@ -45,6 +45,7 @@ class LiveReply:
     seq: int
     owner: str = ""
     length: int = 0
+    told: int = 0
     heard_at: float = 0.0
     _pieces: list[str] = field(default_factory=list)
 
@@ -60,19 +61,28 @@ class LiveReply:
         """Whether another process writes it."""
         return bool(self.owner)
 
-    def append(self, text: str) -> Delta:
+    def append(self, text: str) -> None:
         """Add a piece."""
-        delta = Delta(str(self.message_id), self.length, text)
         self._pieces.append(text)
         self.length += len(text)
-        return delta
 
     def rest(self, offset: int) -> Delta | None:
         """What comes from `offset` on, None if nothing does."""
-        return Delta(str(self.message_id), offset, self.text[offset:]) if offset < self.length else None
+        if offset >= self.length:
+            return None
+        last = self._pieces[-1]
+        if self.length - len(last) == offset:  # the usual case, without joining what went before
+            return Delta(str(self.message_id), offset, last)
+        return Delta(str(self.message_id), offset, self.text[offset:])
+
+    def untold(self) -> Delta | None:
+        """What followers were not told yet; from now on they were."""
+        delta = self.rest(self.told)
+        self.told = self.length
+        return delta
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Room:
     """A chat session as this process knows it.
 
@@ -135,6 +145,11 @@ class Hub:
         room.publish({"type": "reply.started", "message_id": str(reply.message_id), "seq": reply.seq})
         return room
 
+    def tell(self, reply: LiveReply, room: Room) -> None:
+        """Tell the room what it was not told of a reply yet."""
+        if delta := reply.untold():
+            room.publish(delta)
+
     def end(self, reply: LiveReply, message: dict[str, Any] | None) -> None:
         """A reply has ended, as the message object says. None: it is not ours any more, and nothing is told."""
         room = self.rooms.get(reply.chat_session_id)
@@ -142,8 +157,9 @@ class Hub:
             return
         room.live = None
         if message is not None:
-            if tail := _tail(reply, message):
-                room.publish(tail)
+            # Of another process's reply the last words may have got lost on the way.
+            reply.append(message["content"][reply.length :])
+            self.tell(reply, room)
             room.publish(ended_event(message))
         self._close_if_empty(room)
 
@@ -167,9 +183,3 @@ def ended_event(message: dict[str, Any]) -> dict[str, Any]:
     if status == "failed":
         event["code"], event["retryable"] = message["error"]["code"], message["error"]["retryable"]
     return event
-
-
-def _tail(reply: LiveReply, message: dict[str, Any]) -> Delta | None:
-    """What the final text has beyond what was heard (from another process, whose last words may have got lost)."""
-    content = message["content"]
-    return reply.append(content[reply.length :]) if len(content) > reply.length else None

@@ -132,6 +132,7 @@ class Relay:
         if room.live is None or room.live.message_id != row.message_id:
             room.live = LiveReply(row.message_id, row.chat_session_id, row.seq, owner=row.lease_owner or "?")
             room.live.append(row.wire["content"])
+            room.live.told = room.live.length
             self._ask(room.live, row.lease_owner)
         return room.live
 
@@ -154,7 +155,8 @@ class Relay:
         new = text[live.length - offset :]
         room = self._hub.rooms.get(live.chat_session_id)
         if new and room is not None:
-            room.publish(live.append(new))
+            live.append(new)
+            self._hub.tell(live, room)
 
     async def _end(self, chat_session_id: UUID) -> None:
         self._replies.stop_all("cancelled", chat_session_id)
@@ -175,6 +177,8 @@ class Relay:
         live = self._replies.find(UUID(message["message_id"]))
         if live is None:
             return  # it has ended: the database knows more than we do
+        if not self._listeners:
+            self._spawn(self._speak())
         listeners = self._listeners.setdefault(live.message_id, [])
         mine = next((one for one in listeners if one.process == message["from"]), None)
         if mine is None:
@@ -183,16 +187,16 @@ class Relay:
         mine.sent = min(int(message["offset"]), live.length)
         self._send(live, mine, must=True)
 
-    async def speak(self) -> None:
-        """Send what is new to the processes that follow our replies, again and again."""
-        while True:
+    async def _speak(self) -> None:
+        """Send what is new to the processes that follow our replies, as long as there are any."""
+        while self._listeners:
             await asyncio.sleep(FLUSH_SECONDS)
-            for message_id in list(self._listeners):
+            for message_id, listeners in list(self._listeners.items()):
                 live = self._replies.find(message_id)
                 if live is None:
                     del self._listeners[message_id]
                     continue
-                for listener in self._listeners[message_id]:
+                for listener in listeners:
                     self._send(live, listener)
 
     def _send(self, live: LiveReply, listener: _Listener, *, must: bool = False) -> None:

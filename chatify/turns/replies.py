@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from chatify.llm.types import Provider
 from chatify.turns import ledger, meters
 from chatify.turns.generate import generate
 from chatify.turns.live import Hub, LiveReply
+from chatify.turns.pacing import Pacer
 from chatify.turns.spec import Finished, Outcome, ReplySpec
 from sessions.models import Message
 
@@ -47,12 +49,14 @@ class Replies:
         self._spawn = spawn
         self._ended = ended
         self._running: dict[UUID, Running] = {}
+        self._pacer = Pacer(hub)
 
     def begin(self, spec: ReplySpec, owner: str) -> None:
         """Write a reply whose lease `owner`, this process, holds."""
         live = LiveReply(spec.message_id, spec.chat_session_id, spec.seq)
         running = self._running[spec.message_id] = Running(spec, live)
         meters.replies_running.inc()
+        self._pacer.running = len(self._running)
         self._hub.begin(live)
         self._spawn(self._write(running, owner))
 
@@ -97,9 +101,8 @@ class Replies:
         spec, outcome = running.spec, running.outcome
         room, live = self._hub.room(spec.chat_session_id), running.live
         try:
-            running.stream = asyncio.create_task(
-                generate(self._provider, spec.request, outcome, lambda text: room.publish(live.append(text)))
-            )
+            hand_on = partial(self._pacer.add, live, room)
+            running.stream = asyncio.create_task(generate(self._provider, spec.request, outcome, hand_on))
             await asyncio.wait([running.stream])
             if running.stop_reason and outcome.status != Message.Status.COMPLETE:
                 is_wanted = running.stop_reason == "cancelled"
@@ -109,6 +112,7 @@ class Replies:
         finally:
             del self._running[spec.message_id]
             meters.replies_running.dec()
+            self._pacer.running = len(self._running)
         self._tell(running, finished)
 
     async def _finish(self, running: Running, owner: str) -> Finished | None:

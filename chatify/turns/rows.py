@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from chatify.accounts.models import is_adult
 from chatify.accounts.principal import Principal
 from chatify.common.errors import AgeRestricted, Conflict, NotFound
 from chatify.common.ids import uuid7
+from chatify.common.prepared import PreparedQuery
 from chatify.llm.types import ChatRequest
 from chatify.turns.context import build_request
 from chatify.turns.spec import ReplySpec
@@ -39,6 +40,7 @@ class LockedChatSession(NamedTuple):
     epoch: int
     running_reply_id: UUID | None
     version_id: UUID
+    end_user_id: UUID
     end_user__name: str
     end_user__age: int | None
     end_user__interests: list[str]
@@ -67,23 +69,21 @@ class LockedChatSession(NamedTuple):
             raise AgeRestricted
 
 
-def lock(chat_sessions: QuerySet[ChatSession]) -> LockedChatSession:
-    """Lock the one chat session of a query, in the caller's transaction. Raises NotFound."""
-    rows = chat_sessions.select_for_update(of=("self",)).annotate(
-        now=Now(), user_participant=_participant("end_user"), ai_participant=_participant("ai")
-    )
-    try:
-        return LockedChatSession(*rows.values_list(*LockedChatSession._fields).get())
-    except ChatSession.DoesNotExist:
-        raise NotFound("There is no such chat session.") from None
+def lock(chat_session_id: UUID) -> LockedChatSession:
+    """Lock a chat session, in the caller's transaction. Raises NotFound; one that was deleted is found."""
+    rows = _LOCK.rows(id=chat_session_id)
+    if not rows:
+        raise NotFound("There is no such chat session.")
+    return LockedChatSession(*rows[0])
 
 
 def lock_for(principal: Principal, chat_session_id: UUID) -> LockedChatSession:
     """Lock a chat session that the principal may write to. Raises NotFound."""
-    rows = ChatSession.objects.existing().filter(id=chat_session_id, tenant_id=principal.tenant_id)
-    if principal.end_user_id is not None:
-        rows = rows.filter(end_user_id=principal.end_user_id)
-    return lock(rows)
+    row = lock(chat_session_id)
+    is_theirs = row.tenant_id == principal.tenant_id and principal.end_user_id in (None, row.end_user_id)
+    if not is_theirs or row.deleted_at is not None:
+        raise NotFound("There is no such chat session.")
+    return row
 
 
 def new_user_message(row: LockedChatSession, content: str, client_message_id: str | None) -> Message:
@@ -112,13 +112,8 @@ def history(row: LockedChatSession, *, without: UUID | None = None) -> list[tupl
     """
     if row.last_seq == 0:
         return []
-    said = Message.objects.filter(
-        chat_session_id=row.id, status__in=(Message.Status.COMPLETE, Message.Status.CANCELLED)
-    ).exclude(content="")
-    if without is not None:
-        said = said.exclude(id=without)
-    latest = said.order_by("-seq").values_list("role", "content")[: settings.CONTEXT_MESSAGES + 1]
-    return list(reversed(latest))
+    latest = _HISTORY.rows(chat_session_id=row.id)
+    return [(role, content) for id_, role, content in reversed(latest) if id_ != without]
 
 
 def wire(message: Message, row: LockedChatSession) -> dict[str, Any]:
@@ -128,6 +123,22 @@ def wire(message: Message, row: LockedChatSession) -> dict[str, Any]:
 
 def _participant(kind: str) -> Subquery:
     return Subquery(Participant.objects.filter(chat_session=OuterRef("pk"), kind=kind).values("id")[:1])
+
+
+def _locking(id: UUID) -> QuerySet[Any, Any]:
+    rows = ChatSession.objects.filter(id=id).order_by().select_for_update(of=("self",))
+    rows = rows.annotate(now=Now(), user_participant=_participant("end_user"), ai_participant=_participant("ai"))
+    return rows.values_list(*LockedChatSession._fields)
+
+
+def _latest(chat_session_id: UUID) -> QuerySet[Any, Any]:
+    is_said = Q(status=Message.Status.COMPLETE) | Q(status=Message.Status.CANCELLED)
+    said = Message.objects.filter(is_said, chat_session_id=chat_session_id).exclude(content="")
+    return said.order_by("-seq").values_list("id", "role", "content")[: settings.CONTEXT_MESSAGES + 1]
+
+
+_LOCK = PreparedQuery(_locking, id=UUID(int=1))
+_HISTORY = PreparedQuery(_latest, chat_session_id=UUID(int=1))
 
 
 def _new_message(row: LockedChatSession, seq: int, role: str, sender_id: UUID | None) -> Message:

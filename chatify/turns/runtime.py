@@ -58,7 +58,6 @@ class Runtime:
             asyncio.create_task(_every(RENEW_SECONDS, self._renew)),
             asyncio.create_task(_every(REAP_SECONDS, self._reap)),
             asyncio.create_task(_every(WATCH_SECONDS, self.relay.watch)),
-            asyncio.create_task(self.relay.speak()),
         ]
 
     async def stop(self, *, patience: float) -> None:

@@ -363,6 +363,7 @@ def test_reader_of_older_messages_is_left_alone(chat: ChatPage) -> None:
     position: Any = log.evaluate("element => element.scrollTop")
     chat.page.evaluate("document.activeElement.blur()")
     other = ChatPage(chat.page.context.new_page(), chat.url).open(f"/?c={chat.session_id}")
+    expect(other.replies).to_have_count(3, timeout=SLOW)
     other.ask("from elsewhere [[say:Still here.]]")
     expect(chat.replies.last).to_have_text("Still here.", timeout=SLOW)
     assert log.evaluate("element => element.scrollTop") == position

@@ -1,5 +1,6 @@
 """Chatify itself as a subprocess: `manage.py serve`, with an environment of its own."""
 
+import json
 import os
 import shutil
 import signal
@@ -40,11 +41,11 @@ def base_env(**changes: str | None) -> dict[str, str]:
     return {name: value for name, value in env.items() if value is not None}
 
 
-def manage(*args: str, env: Mapping[str, str], check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a management command. Raises AssertionError with what it printed when it fails and `check` is on."""
-    command = [sys.executable, "manage.py", *args]
+def run_python(*args: str, env: Mapping[str, str], check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run Python in the project. Raises AssertionError with what it printed when it fails and `check` is on."""
+    command = [sys.executable, *args]
     done = subprocess.run(command, cwd=ROOT, env=dict(env), check=False, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 or not check, f"manage.py {' '.join(args)}: {done.stdout}{done.stderr}"
+    assert done.returncode == 0 or not check, f"{' '.join(args)}: {done.stdout}{done.stderr}"
     return done
 
 
@@ -85,14 +86,9 @@ def sqlite_url(file: Path) -> str:
 
 
 def _prepare(database_url: str) -> tuple[str, str]:
-    env = base_env(DATABASE_URL=database_url)
-    manage("migrate", "--verbosity=0", env=env)
-    manage("seed_templates", env=env)
-    return _create_key("demo", env), _create_key("mallory", env)
-
-
-def _create_key(tenant: str, env: Mapping[str, str]) -> str:
-    return manage("create_api_key", "--tenant", tenant, "--name", "test", env=env).stdout.strip()
+    done = run_python("-m", "tests.services.prepare", env=base_env(DATABASE_URL=database_url))
+    keys = json.loads(done.stdout.splitlines()[-1])
+    return keys["demo"], keys["mallory"]
 
 
 class Server:
@@ -153,7 +149,7 @@ class Server:
 
     def manage(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a management command in the server's environment."""
-        return manage(*args, env=self.env, check=check)
+        return run_python("manage.py", *args, env=self.env, check=check)
 
     def log_text(self) -> str:
         """What it has printed since its first start."""

@@ -98,7 +98,6 @@ class OpenAICompatible:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS),
                 headers={"Authorization": f"Bearer {self._api_key}", "Content-Type": "application/json"},
                 auto_decompress=True,
-                trust_env=True,
             )
         return self._http
 

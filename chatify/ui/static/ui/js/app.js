@@ -82,7 +82,7 @@ async function route() {
   sidebar.activeId = id;
   closeDrawer();
   try {
-    personalities ?? await loadPersonalities(signal);
+    if (!personalities) await loadPersonalities(signal);
     if (signal.aborted) return;
     if (id) await openConversation(id, signal);
     else showPicker();
@@ -114,10 +114,10 @@ async function openConversation(id, signal) {
     ?? { slug: session.template, name: nameOf(session.template) };
   const opened = new Conversation(client, session, { personality, announce, onChange: onSessionChange, onRename: rename,
     onDelete: remove, onNew: startAnew, onList: openDrawer, onSignIn: signIn });
+  opened.draft = drafts.get(id) ?? "";
   conversation = opened;
   await opened.open({ signal });
   if (signal.aborted) return;
-  opened.draft = drafts.get(id) ?? "";
   show(opened.element, session.title || personality.name);
   // On a phone, focus would raise the keyboard over the conversation.
   if (hasMouse.matches) opened.focus();
@@ -179,6 +179,7 @@ async function pick(personality) {
 }
 
 async function start(personality, user) {
+  main.inert = true; // a second click would start a second one
   try {
     const session = await client.startSession({ template: personality.slug, user });
     profile = { name: session.user.name ?? "", age: session.user.age ?? null };
@@ -186,6 +187,7 @@ async function start(personality, user) {
     sidebar.put(session);
     await go(session.id);
   } catch (error) {
+    main.inert = false;
     if (isSignedOut(error)) signIn();
     else if (error.code === "age_restricted") await explainAdultOnly(personality);
     else toast(error.message, { kind: "error" });
@@ -223,6 +225,7 @@ async function remove(session) {
     sidebar.remove(session.id);
     announce("Conversation deleted.");
     if (conversation?.session.id === session.id) go(null, { isReplace: true });
+    else drawer.querySelector("[data-new]").focus();
   } catch (error) {
     toast(`The conversation was not deleted. ${error.message}`, { kind: "error" });
   }

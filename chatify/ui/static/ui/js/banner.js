@@ -53,6 +53,7 @@ export class ConnectionBanner {
     if (!error) return this.#hide();
     const isSignedOut = error.status === 401 || error.code === "not_authenticated";
     if (isSignedOut) return this.#draw("offline", "alert", "You are signed out.", "Sign in", this.onSignIn);
-    return this.#draw("offline", "alert", error.message);
+    const isGone = error.status === 404 || error.code === "not_found";
+    return this.#draw("offline", "alert", isGone ? "This conversation was deleted." : error.message);
   }
 }

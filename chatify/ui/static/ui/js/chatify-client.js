@@ -39,6 +39,7 @@ const LASTING_CLOSE_CODES = {
 };
 const SLOW_CLOSE_CODE = 4429;
 const FRAME_TOO_LARGE = 1009;
+const CLOSED = { code: "closed", message: "This conversation is not open any more." };
 const TOO_LARGE = { code: "too_large", message: "The message is too long.", status: 413 };
 
 /** A refusal by the server (`status` >= 400, or an error frame), or no answer at all (`code` "network"). */
@@ -138,7 +139,8 @@ export class ChatifyClient {
     throw await problemOf(response);
   }
 
-  #requestOf(method, body, signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS)) {
+  #requestOf(method, body, given) {
+    const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), given].filter(Boolean));
     const headers = { Accept: "application/json" };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
@@ -190,7 +192,7 @@ export class ChatConnection extends EventTarget {
   #wake = () => globalThis.document?.visibilityState !== "hidden" && this.reconnect();
   #handlers = {
     "session.ready": (frame) => this.#ready(frame),
-    "message.accepted": (frame) => this.#accepted(frame),
+    "message.accepted": (frame) => this.#settle(frame.client_message_id, { messageId: frame.message_id, seq: frame.seq }),
     "message.created": ({ message }) => this.#finishMessage(message),
     "reply.started": (frame) => this.#replyStarted(frame),
     "reply.delta": (frame) => this.#replyDelta(frame),
@@ -232,7 +234,7 @@ export class ChatConnection extends EventTarget {
   /** Leave for good. Messages that were not accepted are rejected with code "closed". */
   close() {
     this.#shut();
-    this.#rejectAll(new ChatifyError({ code: "closed", message: "The conversation was left." }));
+    this.#rejectAll(new ChatifyError(CLOSED));
   }
 
   /**
@@ -240,6 +242,7 @@ export class ChatConnection extends EventTarget {
    * resent under the same `clientMessageId` until the server says one or the other. Rejects on refusal.
    */
   send(content, { clientMessageId = randomId(), ...options } = {}) {
+    if (this.#state === "closed") return Promise.reject(new ChatifyError(CLOSED));
     const ids = { event_id: clientMessageId, client_message_id: clientMessageId };
     return new Promise((resolve, reject) => {
       const entry = { frame: { type: "message.send", ...ids, content, ...options }, resolve, reject };
@@ -395,12 +398,8 @@ export class ChatConnection extends EventTarget {
     if (!this.#replies.size && this.#watermark < lastSeq) this.#sync();
   }
 
-  #accepted({ client_message_id: clientMessageId, message_id: messageId, seq }) {
-    this.#settle(clientMessageId, { messageId, seq });
-    this.#finishSeq(seq);
-  }
-
   #settle(clientMessageId, accepted) {
+    this.#finishSeq(accepted.seq);
     const entry = this.#outbox.get(clientMessageId);
     if (!entry) return;
     this.#outbox.delete(clientMessageId);
@@ -411,9 +410,11 @@ export class ChatConnection extends EventTarget {
 
   #refused({ event_id: eventId, code, message, errors, retry_after: retryAfter }) {
     const error = new ChatifyError({ code, message, errors, retryAfter });
-    const entry = this.#outbox.get(eventId);
+    // A frame that could not even be parsed is refused without its id; only a message's text can be like that.
+    const id = eventId ?? this.#outbox.keys().next().value;
+    const entry = this.#outbox.get(id);
     if (!entry) return this.#emit("error", { error, eventId });
-    this.#outbox.delete(eventId);
+    this.#outbox.delete(id);
     this.#watchAcceptance();
     return entry.reject(error);
   }
@@ -464,7 +465,6 @@ export class ChatConnection extends EventTarget {
     if (this.#replies.has(message.id)) return this.#replyEnded({ message_id: message.id, message });
     if (message.role === "assistant") this.#endedIds.add(message.id);
     this.#settle(message.client_message_id, { messageId: message.id, seq: message.seq });
-    this.#finishSeq(message.seq);
     this.#emit("message", { message });
     return this.#checkGap(message.seq);
   }

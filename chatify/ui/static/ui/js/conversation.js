@@ -126,6 +126,7 @@ export class Conversation {
     const state = isEnded ? "ended" : "open";
     if (this.#foot.dataset.state === state) return;
     this.#foot.dataset.state = state;
+    this.element.classList.toggle("is-ended", isEnded);
     const disclosure = h("p", { class: "disclosure" }, icon("spark"), h("span", {}, this.#session.disclosure));
     this.#foot.replaceChildren(isEnded ? this.#endedPanel() : this.#composer.element, disclosure);
   }
@@ -228,8 +229,8 @@ export class Conversation {
 
   #onUnsent(clientMessageId, text, error) {
     if (this.#isClosed) return;
-    const isComposerFree = !this.#composer.text;
-    if (isComposerFree) {
+    const canGoBack = !this.#composer.text && this.#session.status !== "ended";
+    if (canGoBack) {
       this.#transcript.removePending(clientMessageId);
       this.#composer.text = text;
       this.#tell(error, "Your message was not sent. ");

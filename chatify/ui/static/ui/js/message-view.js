@@ -63,10 +63,10 @@ export class MessageView {
     return undefined;
   }
 
-  /** Only the newest reply can be tried again; an empty failure before it says nothing any more. */
-  markNewest(isNewest) {
+  /** Only the newest reply can be tried again; an empty one that was tried again says nothing any more. */
+  mark({ isNewest, isRetried }) {
     this.element.classList.toggle("is-newest", isNewest);
-    this.element.hidden = this.isReply && !isNewest && this.message.status === "failed" && !this.message.content;
+    this.element.hidden = isRetried && !this.isRunning && !this.message.content;
   }
 
   #build() {

@@ -49,7 +49,7 @@ export class Transcript {
     this.#views.set(message.id, view);
     if (message.role === "user") view.showDelivery("sent");
     this.#place(view);
-    this.#markNewest();
+    this.#markReplies();
     return view;
   }
 
@@ -118,10 +118,13 @@ export class Transcript {
     if (follower !== view.element) this.#list.insertBefore(view.element, follower);
   }
 
-  #markNewest() {
+  #markReplies() {
     const replies = [...this.#views.values()].filter((view) => view.isReply);
     const newest = replies.reduce((a, b) => ((b.message.seq ?? Infinity) >= (a?.message.seq ?? 0) ? b : a), null);
-    replies.forEach((view) => view.markNewest(view === newest));
+    for (const view of replies) {
+      const isRetried = Boolean(view.element.nextElementSibling?.view.isReply);
+      view.mark({ isNewest: view === newest, isRetried });
+    }
   }
 
   #scrollDown() {

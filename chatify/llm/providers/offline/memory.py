@@ -1,0 +1,74 @@
+"""What the conversation so far says: the companion keeps nothing, it reads the context again at every turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chatify.llm.providers.offline.understand import LONG, hear, is_grave, told_age, told_name
+from chatify.llm.types import ChatMessage, ChatRequest
+
+_WORTH_KEEPING = ("like", "plan", "event", "doing", "someone", "dislike")
+_GRAVE_FOR = 4  # user messages during which lightness stays away after something grave
+_MAX_KEPT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The conversation before this turn, and the user's messages that this turn answers."""
+
+    new: tuple[str, ...]
+    name: str = ""
+    likes: tuple[str, ...] = ()
+    earlier: str = ""
+    last_reply: str = ""
+    said: str = ""
+    is_first: bool = True
+    is_grave: bool = False
+    is_minor: bool = False
+    is_repeated: bool = False
+
+
+def recall(request: ChatRequest) -> Memory:
+    """Read the context of a request."""
+    spoken = [message for message in request.messages if message.role != "system"]
+    old, new = _split(spoken)
+    before = [message.content for message in old if message.role == "user"]
+    replies = [message.content for message in old if message.role == "assistant"]
+    told = [name for name in map(told_name, [*before, *new]) if name]
+    ages = [age for age in map(told_age, [*before, *new]) if age is not None]
+    return Memory(
+        new=tuple(new),
+        name=told[-1] if told else " ".join(request.user_name.split())[:30],
+        likes=_about(before, ("like",)),
+        earlier=next(iter(reversed(_about(before, _WORTH_KEEPING))), ""),
+        last_reply=replies[-1] if replies else "",
+        said="\n".join(replies),
+        is_first=not any(message.role == "assistant" for message in _after_first_user(old)),
+        is_grave=any(is_grave(text) for text in before[-_GRAVE_FOR:]),
+        is_minor=bool(ages) and ages[-1] < 18,
+        is_repeated=len(new) == 1 and len(new[0]) > 2 and _same(new[0]) in map(_same, before[-3:]),
+    )
+
+
+def _split(spoken: Sequence[ChatMessage]) -> tuple[Sequence[ChatMessage], list[str]]:
+    """What came before, and the user messages at the end (all that were not answered yet)."""
+    end = len(spoken)
+    while end and spoken[end - 1].role == "user":
+        end -= 1
+    return spoken[:end], [message.content for message in spoken[end:]]
+
+
+def _after_first_user(messages: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
+    """Without a greeting: what the personality says before anybody spoke is no reply."""
+    first = next((index for index, message in enumerate(messages) if message.role == "user"), len(messages))
+    return messages[first:]
+
+
+def _about(texts: Sequence[str], kinds: tuple[str, ...]) -> tuple[str, ...]:
+    heard = [one for text in texts if len(text) <= LONG for one in hear(text)]
+    return tuple(one.about for one in heard if one.kind in kinds and 2 < len(one.about) <= _MAX_KEPT)
+
+
+def _same(text: str) -> str:
+    return " ".join(text.lower().split()).strip(" .!?")
