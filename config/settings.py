@@ -25,6 +25,10 @@ CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 LOG_LEVEL = environment.choice(env, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# What `manage.py bootstrap` makes.
+ADMIN_EMAIL = env.str("ADMIN_EMAIL", default="")
+ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
+DEMO_API_KEY = env.str("DEMO_API_KEY", default="")
 
 # What chats are made of ---------------------------------------------------------------------------
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
@@ -111,9 +115,7 @@ STORAGES = {
 # Database, Redis, Celery --------------------------------------------------------------------------
 DB_THREADS = 8
 _DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
-DATABASE_URL = environment.url(
-    env, "DATABASE_URL", _DATABASE_SCHEMES, f"sqlite:///{BASE_DIR / 'chatify.sqlite3'}"
-)
+DATABASE_URL = environment.url(env, "DATABASE_URL", _DATABASE_SCHEMES, f"sqlite:///{BASE_DIR / 'chatify.sqlite3'}")
 
 
 def _database() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Where everything is."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from chatify.operations import health, views
@@ -12,6 +12,8 @@ urlpatterns = [
     path("api/v1/", include("chatify.turns.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/asyncapi.json", views.asyncapi, name="asyncapi"),
+    # With DEBUG, too, and without the redirect that would turn a POST into a GET.
+    re_path(r"^api/", views.not_found),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
     path("health/", health.health, name="health"),

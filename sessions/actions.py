@@ -32,6 +32,7 @@ def find_or_make_end_user(*, principal: Principal, given: UserInput | None) -> E
         return upsert_end_user(
             tenant_id=principal.tenant_id, external_id=str(given.external_id), changes=given.changes()
         )
+    assert principal.end_user_id is not None  # who is no key speaks for somebody
     user = EndUser.objects.get(id=principal.end_user_id)
     if given.external_id not in (None, user.external_id):
         raise InvalidInput.at("user.external_id", "not_yours", "This is somebody else.")
@@ -107,7 +108,7 @@ def end_chat_session(*, chat_session_id: UUID, reason: str) -> None:
 def delete_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:
     """Delete chat sessions softly: they are gone for everybody but staff. Gives their number."""
     rows = list(ChatSession.objects.existing().select_for_update().filter(id__in=list(chat_session_ids)).order_by("id"))
-    ids = [row.id for row in rows]
+    ids: list[UUID] = [row.id for row in rows]
     ChatSession.objects.filter(id__in=ids).update(deleted_at=timezone.now())
     request_cancel(chat_session_ids=ids)
     for row in rows:

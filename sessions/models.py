@@ -171,9 +171,7 @@ class Message(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(
-                fields=["lease_expires_at"], condition=Q(status="streaming"), name="message_running_by_lease"
-            ),
+            models.Index(fields=["lease_expires_at"], condition=Q(status="streaming"), name="message_running_by_lease"),
             models.Index(
                 fields=["chat_session"], condition=Q(role="user", answered_by=None), name="message_unanswered"
             ),

@@ -71,9 +71,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 
     def working(self) -> ApiKeyQuerySet:
         """Those that are neither revoked nor expired."""
-        return self.filter(
-            models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=Now()), revoked_at__isnull=True
-        )
+        return self.filter(models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=Now()), revoked_at__isnull=True)
 
 
 class ApiKey(models.Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import MAXYEAR, MINYEAR
 from typing import Annotated, Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction
@@ -28,7 +29,9 @@ R = TypeVar("R", bound=Model)
 
 def read_body(request: Request, model: type[B]) -> B:
     """The request's JSON body as a checked model. An empty body counts as `{}`. Raises ChatifyError."""
-    if int(request.META.get("CONTENT_LENGTH") or 0) == 0 and not request.META.get("HTTP_TRANSFER_ENCODING"):
+    if request.META.get("HTTP_TRANSFER_ENCODING"):
+        request.META["CONTENT_LENGTH"] = "-1"  # Django REST framework takes a missing length for an empty body
+    elif int(request.META.get("CONTENT_LENGTH") or 0) == 0:
         return check(model, {})
     return check(model, request.data)
 
@@ -59,10 +62,12 @@ class _Pages(CursorPagination):
         """As the library's; what is no cursor of ours is refused before it reaches the database."""
         try:
             cursor = super().decode_cursor(request)
-        except exceptions.NotFound:
-            cursor = ()
-        if cursor == () or (cursor and cursor.position and parse_datetime(cursor.position) is None):
-            raise InvalidInput.at("cursor", "bad_cursor", "This cursor is not one of ours.")
+            if cursor is not None and cursor.position is not None:
+                moment = parse_datetime(str(cursor.position))
+                if moment is None or not MINYEAR < moment.year < MAXYEAR:  # its zone may lead out of all calendars
+                    raise ValueError
+        except (exceptions.NotFound, ValueError):
+            raise InvalidInput.at("cursor", "bad_cursor", "This cursor is not one of ours.") from None
         return cursor
 
 

@@ -1,15 +1,15 @@
 """What can go wrong, for everybody who talks to Chatify. One tree; each transport has one translator.
 
-    ChatifyError
-    ├── InvalidInput        400  `errors` name the fields
-    ├── NotAuthenticated    401
-    ├── Forbidden           403
-    │   └── AgeRestricted   403
-    ├── NotFound            404  also for what belongs to somebody else
-    ├── Conflict            409  ended, running, used with another content
-    ├── TooLarge            413
-    ├── TooFast             429  `retry_after` in seconds
-    └── Unavailable         503  `retry_after` in seconds
+ChatifyError
+├── InvalidInput        400  `errors` name the fields
+├── NotAuthenticated    401
+├── Forbidden           403
+│   └── AgeRestricted   403
+├── NotFound            404  also for what belongs to somebody else
+├── Conflict            409  ended, running, used with another content
+├── TooLarge            413
+├── TooFast             429  `retry_after` in seconds
+└── Unavailable         503  `retry_after` in seconds
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import orjson
@@ -18,6 +19,7 @@ from chatify.common.errors import ChatifyError, Forbidden, NotAuthenticated, Not
 PROBLEM = "application/problem+json"
 
 T = TypeVar("T", bound=HttpResponseBase)
+
 
 def problem(error: ChatifyError, request_id: str = "") -> dict[str, Any]:
     """The error as a problem document."""
@@ -65,7 +67,7 @@ def translate(exception: Exception) -> ChatifyError | None:
         return NotAuthenticated()
     if isinstance(exception, exceptions.APIException):
         error = ChatifyError(str(exception.detail), code=str(exception.default_code))
-        error.status, error.title = exception.status_code, str(exception.default_detail)
+        error.status, error.title = exception.status_code, HTTPStatus(exception.status_code).phrase
         return error
     return None
 

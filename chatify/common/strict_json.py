@@ -7,8 +7,8 @@ interpreter gives up; PostgreSQL refuses NUL and lone surrogates where SQLite hi
 from __future__ import annotations
 
 import json
-import math
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 from chatify.common.errors import InvalidInput, TooLarge
@@ -17,7 +17,8 @@ MAX_DEPTH = 32
 MAX_DIGITS = 18
 """Longer integers fit neither a database column nor a JavaScript number."""
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and with an end that may be missing: else an unclosed string costs the square of its length.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -74,8 +75,7 @@ def _check_strings(value: Any, path: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         field = twice if is_storable(twice) else ""
         raise InvalidInput.at(field, "duplicate_key", "This key stands here twice.")
     return found
@@ -93,7 +93,7 @@ def _int(digits: str) -> int:
 
 def _float(digits: str) -> float:
     number = float(digits)
-    if math.isinf(number):
+    if abs(number) >= 10**MAX_DIGITS:  # PostgreSQL would give it back as an integer of that many digits
         raise InvalidInput.at("", "number_too_large", "This number is too large.")
     return number
 

@@ -1,14 +1,14 @@
 """Why a provider could not answer.
 
-    LLMError
-    ├── ProviderUnavailable    no connection, 5xx                    retryable
-    ├── ProviderTimeout        nothing came in time                  retryable
-    ├── ProviderRateLimited    429, `retry_after` in seconds         retryable
-    ├── ProviderAuthFailed     401, 403: our key is wrong
-    ├── ProviderRejected       4xx: our request is wrong
-    ├── ContentFiltered        the provider refused the content
-    ├── StreamCut              the stream ended without an end       retryable
-    └── StreamGarbled          what came is not what was agreed      retryable
+LLMError
+├── ProviderUnavailable    no connection, 5xx                    retryable
+├── ProviderTimeout        nothing came in time                  retryable
+├── ProviderRateLimited    429, `retry_after` in seconds         retryable
+├── ProviderAuthFailed     401, 403: our key is wrong
+├── ProviderRejected       4xx: our request is wrong
+├── ContentFiltered        the provider refused the content
+├── StreamCut              the stream ended without an end       retryable
+└── StreamGarbled          what came is not what was agreed      retryable
 """
 
 from __future__ import annotations

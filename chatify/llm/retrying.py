@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from chatify.llm.errors import LLMError
@@ -23,13 +23,13 @@ class Retrying:
         self._attempts = attempts
         self._deadline = deadline
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Chunk]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """See Provider.stream. What was yielded cannot be taken back: then an error is final."""
         ends_at = asyncio.get_running_loop().time() + self._deadline
         for attempt in range(1, self._attempts + 1):
             has_begun = False
             try:
-                async with aclosing(self._inner.stream(request)) as chunks:  # type: ignore[type-var]
+                async with aclosing(self._inner.stream(request)) as chunks:
                     async for chunk in chunks:
                         has_begun = True
                         yield chunk

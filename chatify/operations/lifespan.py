@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import signal
+import threading
 import time
+from types import FrameType
 from typing import IO, Any
 
 import structlog
@@ -39,14 +42,11 @@ class Services:
         """Whether they were started."""
         return self._runtime is not None
 
-    def stop_requested(self) -> None:
-        """The process was asked to end: the patience with running replies counts from now."""
-        self._stop_requested_at = self._stop_requested_at or time.monotonic()
-
     async def start(self) -> None:
         """Start all. Raises AlreadyServing."""
         if settings.SQLITE_LOCK_FILE:
             self._lock = _lock(settings.SQLITE_LOCK_FILE)
+        self._watch_signals()
         self._runtime = Runtime()
         await self._runtime.start(is_alone=self._lock is not None)
         turns_runtime.set_current(self._runtime)
@@ -72,6 +72,19 @@ class Services:
         if self._lock is not None:
             self._lock.close()
         log.info("server_stopped")
+
+    def _watch_signals(self) -> None:
+        """The patience with running replies counts from the signal: the server closes its connections before us."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            inner = signal.getsignal(number)
+
+            def handler(signum: int, frame: FrameType | None, inner: Any = inner) -> None:
+                self._stop_requested_at = self._stop_requested_at or time.monotonic()
+                if callable(inner):
+                    inner(signum, frame)
+
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(number, handler)
 
 
 services = Services()

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from types import FrameType
 from typing import Any
 
 import uvicorn
 from django.conf import settings
 
 from chatify.common.inputs import MAX_BODY
-from chatify.operations.lifespan import PATIENCE_SECONDS, services
+from chatify.operations.lifespan import PATIENCE_SECONDS
 
 PING_SECONDS = 30.0
 BACKLOG = 4096
-
-
-class Server(uvicorn.Server):
-    """Tells the services when the end was asked for, so that nobody is given the patience twice."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal to end."""
-        services.stop_requested()
-        super().handle_exit(sig, frame)
 
 
 def config(host: str, port: int, workers: int = 1, **more: Any) -> uvicorn.Config:

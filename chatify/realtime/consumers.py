@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID, uuid4
 
+import orjson
 import structlog
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -38,7 +39,7 @@ CLOSE_SECONDS = 2.0
 log = structlog.get_logger(__name__)
 
 
-class ChatConsumer(AsyncWebsocketConsumer):
+class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """One socket on one chat session: admits, parses frames, hands them on, sends what the chat session tells."""
 
     runtime: Runtime
@@ -175,9 +176,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
         event_id = None
         try:
             raw = bytes_data if text_data is None else text_data.encode()
-            value = parse(raw or b"", max_bytes=MAX_BODY)
-            event_id = _event_id(value)
-            await handle(self, parse_frame(value))
+            event_id = _event_id(raw or b"")
+            await handle(self, parse_frame(parse(raw or b"", max_bytes=MAX_BODY)))
         except ChatifyError as error:
             self.deliver(error_frame(error, event_id))
             if isinstance(error, InvalidInput | TooLarge):
@@ -206,6 +206,11 @@ def error_frame(error: ChatifyError, event_id: str | None) -> dict[str, Any]:
     return frame
 
 
-def _event_id(value: Any) -> str | None:
+def _event_id(raw: bytes) -> str | None:
+    """The frame's `event_id`, also of a frame that we refuse to parse. (orjson takes less than 1 µs.)"""
+    try:
+        value = orjson.loads(raw)
+    except ValueError:
+        return None
     found = value.get("event_id") if isinstance(value, dict) else None
     return found[:128] if isinstance(found, str) else None

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chatify.accounts.principal import Principal
 from chatify.common.threads import in_db_thread
-from chatify.realtime.outgoing import Outgoing
+from chatify.realtime.outgoing import MAX_WAITING, Outgoing
 from chatify.realtime.protocol import (
     ClientFrame,
     FeedbackFrame,
@@ -72,7 +72,7 @@ async def _sync(socket: Socket, frame: Sync) -> None:
     )
     async for event in events:
         socket.deliver(event)
-        await socket.outgoing.make_room()
+        await socket.outgoing.drain(down_to=MAX_WAITING // 2)
 
 
 async def _typing(socket: Socket, frame: TypingStart | TypingStop) -> None:

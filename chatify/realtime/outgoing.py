@@ -13,6 +13,7 @@ import orjson
 from chatify.turns.live import Delta, Event
 
 SEND_SECONDS = 20.0
+DRAIN_SECONDS = 0.01
 MAX_WAITING = 2_000
 """Events; deltas of one reply count once, as they are merged."""
 
@@ -44,15 +45,11 @@ class Outgoing:
         self._wake.set()
         self._task = asyncio.create_task(self._run(on_failure))
 
-    async def make_room(self) -> None:
-        """Wait until less than half of the queue is taken, or nothing can be sent."""
-        while len(self._events) > MAX_WAITING // 2 and self._task is not None and not self._task.done():
-            await asyncio.sleep(0.01)
-
-    async def drain(self) -> None:
-        """Wait until everything is sent, or cannot be."""
-        while self._events and self._task is not None and not self._task.done():
-            await asyncio.sleep(0.01)
+    async def drain(self, down_to: int = 0) -> None:
+        """Wait until at most `down_to` events wait, or nothing can be sent."""
+        # Rare; an event to wait for would cost at every send.
+        while len(self._events) > down_to and self._task is not None and not self._task.done():  # noqa: ASYNC110
+            await asyncio.sleep(DRAIN_SECONDS)
 
     def close(self) -> None:
         """Send no more."""

@@ -17,10 +17,11 @@ async def no_such_socket(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close", "code": 4404})
 
 
+_nowhere: Any = no_such_socket  # not a Django view, as path() has it
 router = URLRouter(
     [
         path("ws/v1/sessions/<uuid:chat_session_id>/", ChatConsumer.as_asgi()),
-        path("<path:anything>", no_such_socket),
-        path("", no_such_socket),
+        path("<path:anything>", _nowhere),
+        path("", _nowhere),
     ]
 )

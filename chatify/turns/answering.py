@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from chatify.common.threads import in_db_thread
@@ -48,7 +48,7 @@ class Listener:
 
 async def events_of_reply(
     listener: Listener, *, after_seq: int, message_id: UUID | None = None, length: int = 0
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """The events of the first reply after message `after_seq`, or of `message_id`, up to and with its end.
 
     `length` code points of it are known already. Ends without an end event when the chat session is over
@@ -80,7 +80,9 @@ def _is_missed_end(message: dict[str, object], after_seq: int, mine: str | None)
     return message["id"] == mine if mine is not None else int(str(message["seq"])) > after_seq
 
 
-async def answer_again(runtime: Runtime, listener: Listener, chat_session_id: UUID, seq: int) -> AsyncIterator[Event]:
+async def answer_again(
+    runtime: Runtime, listener: Listener, chat_session_id: UUID, seq: int
+) -> AsyncGenerator[Event, None]:
     """As `events_of_reply`, for a message that was accepted before: its reply may run, or have ended, already."""
     row = await in_db_thread(progress.read_reply_after, chat_session_id, seq)
     if row is None:

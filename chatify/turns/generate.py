@@ -58,7 +58,7 @@ async def _read(
     started: float,
 ) -> None:
     is_finished, length = False, 0
-    async with aclosing(provider.stream(request)) as chunks:  # type: ignore[type-var]
+    async with aclosing(provider.stream(request)) as chunks:
         async for chunk in chunks:
             if text := chunk.text:
                 if not pieces:

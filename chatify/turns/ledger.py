@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, TextField, Value, When
 from django.db.models.functions import Now
 
 from chatify.accounts.principal import Principal
@@ -136,9 +136,7 @@ def _start_reply(row: LockedChatSession, owner: str, *, instead_of: UUID | None 
     asked.filter(answered_by=None).update(answered_by=reply)
     if instead_of is not None:
         asked.filter(answered_by=instead_of).update(answered_by=reply)
-    ChatSession.objects.filter(id=row.id).update(
-        running_reply_id=reply.id, last_seq=reply.seq, last_activity=row.now
-    )
+    ChatSession.objects.filter(id=row.id).update(running_reply_id=reply.id, last_seq=reply.seq, last_activity=row.now)
     return spec
 
 
@@ -218,7 +216,8 @@ def renew(*, owner: str, texts: Mapping[UUID, str]) -> Renewal:
         mine = Message.objects.filter(
             id__in=ids, status=_Status.STREAMING, lease_owner=owner, chat_session__epoch=F("epoch")
         )
-        content = Case(*(When(id=id_, then=Value(texts[id_])) for id_ in ids), default=F("content"))
+        whens = [When(id=id_, then=Value(texts[id_])) for id_ in ids]
+        content = Case(*whens, default=F("content"), output_field=TextField())
         mine.update(lease_expires_at=Now() + LEASE, content=content)
         found.update(mine.values_list("id", "cancel_requested"))
     return Renewal(frozenset(found), frozenset(id_ for id_, is_wanted in found.items() if is_wanted))

@@ -48,7 +48,7 @@ class Relay:
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "news": self._news,
             "follow": self._follow_ours,
-            "stop": lambda message: self._replies.stop(UUID(message["message_id"]), "cancelled") and None,
+            "stop": self._stop_ours,
             "delta": self._hear,
         }
 
@@ -186,6 +186,9 @@ class Relay:
             listeners.append(mine)
         mine.sent = min(int(message["offset"]), live.length)
         self._send(live, mine, must=True)
+
+    def _stop_ours(self, message: dict[str, Any]) -> None:
+        self._replies.stop(UUID(message["message_id"]), "cancelled")
 
     async def _speak(self) -> None:
         """Send what is new to the processes that follow our replies, as long as there are any."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 import structlog
@@ -29,6 +29,8 @@ REAP_SECONDS = 10.0
 WATCH_SECONDS = 3.0
 RETRY_AFTER_SECONDS = 2.0
 
+P = ParamSpec("P")
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -36,9 +38,7 @@ class Runtime:
     """Accepts messages, has them answered, and keeps all followers informed."""
 
     def __init__(self, provider: Provider | None = None) -> None:
-        self.provider = provider or make_provider(
-            api_key=settings.OPENAI_API_KEY, base_url=settings.OPENAI_BASE_URL
-        )
+        self.provider = provider or make_provider(api_key=settings.OPENAI_API_KEY, base_url=settings.OPENAI_BASE_URL)
         self.hub = Hub()
         self.doorbell = Doorbell()
         self.replies = Replies(self.provider, self.hub, self._spawn, self._ended)
@@ -51,7 +51,11 @@ class Runtime:
         """Begin. `is_alone`: no other process writes to this database, so what runs in it is dead."""
         await self.doorbell.open(self.relay.handle)
         loop = asyncio.get_running_loop()
-        self._unlisten = bus.listen(lambda event: loop.call_soon_threadsafe(self._heard, event) and None)
+
+        def listener(event: bus.Event) -> None:
+            loop.call_soon_threadsafe(self._heard, event)
+
+        self._unlisten = bus.listen(listener)
         if is_alone:
             await self._reap(all_running=True)
         self._loops = [
@@ -176,7 +180,7 @@ class Runtime:
             self.doorbell.ring(event.chat_session_id)
             self._spawn(self.relay.catch_up([event.chat_session_id]))
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -194,9 +198,9 @@ def accepted_event(accepted: Accepted) -> dict[str, Any]:
     }
 
 
-async def _in_database(function: Callable[..., Any], **arguments: Any) -> Any:
+async def _in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
-        return await in_db_thread(function, **arguments)
+        return await in_db_thread(function, *args, **kwargs)
     except DatabaseError as error:
         log.exception("database_failed", work=function.__name__)
         raise Unavailable("The database is away.", retry_after=RETRY_AFTER_SECONDS) from error

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from chatify.accounts.api.authentication import principal_of
 from chatify.accounts.credentials import issue_ticket
 from chatify.accounts.profile import UserInput
 from chatify.common.api import PageQuery, page, read_body, read_query
@@ -124,14 +125,12 @@ def _object(chat_session: ChatSession, request: Request) -> dict[str, Any]:
 class ChatSessionList(APIView):
     """Start, history, delete all."""
 
-    @extend_schema(
-        operation_id="start_session", request=StartBody, responses={201: ChatSessionObject}
-    )
+    @extend_schema(operation_id="start_session", request=StartBody, responses={201: ChatSessionObject})
     def post(self, request: Request) -> Response:
         """Start a chat session."""
         body = read_body(request, StartBody)
         chat_session = actions.start_chat_session(
-            principal=request.user,
+            principal=principal_of(request),
             template_slug=body.template,
             user=body.user,
             title=body.title,
@@ -152,21 +151,19 @@ class ChatSessionList(APIView):
     def get(self, request: Request) -> Response:
         """The chat sessions, latest activity first."""
         query = read_query(request, ListQuery)
-        rows = chat_sessions_for(request.user, query.user)
+        rows = chat_sessions_for(principal_of(request), query.user)
         if query.status:
             rows = rows.filter(status=query.status)
         if query.search:
             rows = rows.filter(title__icontains=query.search)
-        return Response(
-            page(request, rows, query, ordering="-last_activity", render=lambda row: _object(row, request))
-        )
+        return Response(page(request, rows, query, ordering="-last_activity", render=lambda row: _object(row, request)))
 
-    @extend_schema(operation_id="delete_sessions", parameters=[_USER], responses=DeletedObject)
+    @extend_schema(operation_id="delete_sessions", parameters=[_USER], responses={200: DeletedObject})
     def delete(self, request: Request) -> Response:
         """Delete all chat sessions of a user."""
         query = read_query(request, UserQuery)
-        request.user.require_external_id(query.user)
-        ids = chat_sessions_for(request.user, query.user).values_list("id", flat=True)
+        principal_of(request).require_external_id(query.user)
+        ids = chat_sessions_for(principal_of(request), query.user).values_list("id", flat=True)
         return Response({"deleted": actions.delete_chat_sessions(chat_session_ids=ids)})
 
 
@@ -177,8 +174,8 @@ class ActiveChatSession(APIView):
     def get(self, request: Request) -> Response:
         """The user's latest active chat session."""
         query = read_query(request, UserQuery)
-        request.user.require_external_id(query.user)
-        rows = chat_sessions_for(request.user, query.user).filter(status=ChatSession.Status.ACTIVE)
+        principal_of(request).require_external_id(query.user)
+        rows = chat_sessions_for(principal_of(request), query.user).filter(status=ChatSession.Status.ACTIVE)
         found = rows.order_by("-last_activity", "-id").first()
         if found is None:
             raise NotFound("This user has no active chat session.")
@@ -191,12 +188,12 @@ class ChatSessionDetail(APIView):
     @extend_schema(operation_id="get_session", responses=ChatSessionObject)
     def get(self, request: Request, chat_session_id: UUID) -> Response:
         """One chat session."""
-        return Response(_object(get_chat_session(request.user, chat_session_id), request))
+        return Response(_object(get_chat_session(principal_of(request), chat_session_id), request))
 
     @extend_schema(operation_id="rename_session", request=RenameBody, responses=ChatSessionObject)
     def patch(self, request: Request, chat_session_id: UUID) -> Response:
         """Rename it."""
-        chat_session = get_chat_session(request.user, chat_session_id)
+        chat_session = get_chat_session(principal_of(request), chat_session_id)
         body = read_body(request, RenameBody)
         actions.rename_chat_session(chat_session=chat_session, title=body.title)
         return Response(_object(chat_session, request))
@@ -204,7 +201,7 @@ class ChatSessionDetail(APIView):
     @extend_schema(operation_id="delete_session", responses={204: None})
     def delete(self, request: Request, chat_session_id: UUID) -> Response:
         """Delete it (softly: staff can undo it)."""
-        chat_session = get_chat_session(request.user, chat_session_id)
+        chat_session = get_chat_session(principal_of(request), chat_session_id)
         actions.delete_chat_sessions(chat_session_ids=[chat_session.id])
         return Response(status=204)
 
@@ -215,11 +212,11 @@ class EndChatSession(APIView):
     @extend_schema(operation_id="end_session", request=EndBody, responses=ChatSessionObject)
     def post(self, request: Request, chat_session_id: UUID) -> Response:
         """End it. A running reply is stopped; ending twice changes nothing."""
-        chat_session = get_chat_session(request.user, chat_session_id)
+        chat_session = get_chat_session(principal_of(request), chat_session_id)
         body = read_body(request, EndBody)
-        default = "ended_by_application" if request.user.is_api_key else "ended_by_user"
+        default = "ended_by_application" if principal_of(request).is_api_key else "ended_by_user"
         actions.end_chat_session(chat_session_id=chat_session.id, reason=body.reason or default)
-        return Response(_object(get_chat_session(request.user, chat_session_id), request))
+        return Response(_object(get_chat_session(principal_of(request), chat_session_id), request))
 
 
 class ChatSessionTicket(APIView):
@@ -228,7 +225,7 @@ class ChatSessionTicket(APIView):
     @extend_schema(operation_id="create_ticket", request=None, responses={201: TicketObject})
     def post(self, request: Request, chat_session_id: UUID) -> Response:
         """A one-use ticket for this chat session's socket, good for 30 seconds."""
-        chat_session = get_chat_session(request.user, chat_session_id)
+        chat_session = get_chat_session(principal_of(request), chat_session_id)
         read_body(request, Body)
         ticket, expires_at = issue_ticket(
             tenant_id=chat_session.tenant_id, end_user_id=chat_session.end_user_id, chat_session_id=chat_session.id
@@ -243,7 +240,7 @@ class ChatSessionFeedback(APIView):
     @extend_schema(operation_id="give_feedback", request=FeedbackBody, responses={201: FeedbackObject})
     def post(self, request: Request, chat_session_id: UUID) -> Response:
         """Rate a reply or the chat session; a later rating replaces the former."""
-        chat_session = get_chat_session(request.user, chat_session_id)
+        chat_session = get_chat_session(principal_of(request), chat_session_id)
         body = read_body(request, FeedbackBody)
         message = get_message(chat_session, body.message_id) if body.message_id else None
         feedback = actions.give_feedback(

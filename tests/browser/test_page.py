@@ -184,6 +184,13 @@ def test_refused_message_comes_back_to_the_composer(chat: ChatPage) -> None:
     assert chat.composer.input_value() == "with a \x00 in it"
 
 
+def test_page_asks_strangers_to_sign_in_without_debug(page: Page, server: Server, make_server: MakeServer) -> None:
+    closed = make_server(DEBUG=None, ALLOWED_HOSTS="127.0.0.1")
+    page.goto(f"{closed.url}/?c=some-conversation")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.locator("[name=next]")).to_have_value("/?c=some-conversation")
+
+
 # The list -----------------------------------------------------------------------------------------
 
 

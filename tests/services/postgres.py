@@ -37,8 +37,12 @@ class Postgres:
         if self._user:
             programs = _reachable(programs, self.folder)
             self.folder.chmod(0o755)  # the ordinary user has to get to its data in here
-        self._initialise(programs)
-        self._process = self._start(programs)
+        try:
+            self._initialise(programs)
+            self._process = self._start(programs)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def create_database(self, name: str, template: str = "template1") -> str:
         """Make a database, empty or as a copy of `template` (which nobody may be connected to), and give its URL."""
@@ -113,4 +117,9 @@ def _reachable(programs: Path, folder: Path) -> Path:
     """The programs, copied when they lie in a home that only root may enter."""
     if all(parent.stat().st_mode & 0o001 for parent in (programs, *programs.parents)):
         return programs
-    return Path(shutil.copytree(programs.parent, folder / "programs", symlinks=True)) / "bin"
+    wheel, copy = programs.parent.parent, folder / "programs"
+    # The programs look for the wheel's libraries beside the wheel, by a relative path.
+    for part in (wheel / "pginstall", wheel.with_name(f"{wheel.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, copy / part.relative_to(wheel.parent), symlinks=True)
+    return copy / programs.relative_to(wheel.parent)

@@ -156,7 +156,9 @@ class Server:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def close(self) -> None:
-        """Kill it and remove its folder."""
+        """Kill it and remove its folder; where coverage is measured, let it end well, or its figures are lost."""
+        if self.is_running and any(name.startswith("COVERAGE_") for name in self.env):
+            self.terminate()
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 

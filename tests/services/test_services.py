@@ -1,6 +1,7 @@
 """The services that tests rely on work, so that a failure elsewhere is Chatify's."""
 
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -55,13 +56,16 @@ def test_postgres_copies_a_database(postgres: Postgres):
         assert connection.execute("select number from thing").fetchone() == (7,)
 
 
-def test_postgres_programs_are_copied_out_of_a_closed_home(tmp_path: Path):
+def test_postgres_programs_work_out_of_a_closed_home(tmp_path: Path):
+    wheel = postgres_module.find_programs().parent.parent
     home = tmp_path / "home"
-    shutil.copytree(postgres_module.find_programs(), home / "pginstall" / "bin")
+    shutil.copytree(wheel, home / wheel.name, symlinks=True)
+    shutil.copytree(wheel.with_name(f"{wheel.name}.libs"), home / f"{wheel.name}.libs", symlinks=True)
     home.chmod(0o700)
-    programs = postgres_module._reachable(home / "pginstall" / "bin", tmp_path)
-    assert programs == tmp_path / "programs" / "bin"
-    assert (programs / "postgres").exists()
+    programs = postgres_module._reachable(home / wheel.name / "pginstall" / "bin", tmp_path / "copy")
+    assert programs.is_relative_to(tmp_path / "copy")
+    shutil.rmtree(home)
+    assert "PostgreSQL" in subprocess.check_output([programs / "initdb", "--version"], text=True)
 
 
 def test_redis_tells_subscribers(redis: Redis):

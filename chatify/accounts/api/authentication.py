@@ -20,6 +20,13 @@ def bearer(authorization: str, api_key: str = "") -> str:
     return credential.strip() if scheme.lower() == "bearer" else api_key.strip()
 
 
+def principal_of(request: Request) -> Principal:
+    """Who is asking, in a view behind IsPrincipal."""
+    principal: Any = request.user
+    assert isinstance(principal, Principal)
+    return principal
+
+
 class ApiKeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer <API key>` or `X-API-Key`. A wrong one is refused, not passed over."""
 
@@ -41,13 +48,13 @@ class ApiKeyAuthentication(BaseAuthentication):
 class BrowserAuthentication(SessionAuthentication):
     """Django's session cookie, with CSRF protection."""
 
-    def authenticate(self, request: Request) -> tuple[Principal, None] | None:  # type: ignore[override]
+    def authenticate(self, request: Request) -> tuple[Principal, None] | None:
         """The principal of the end user at this browser. Raises PermissionDenied without a CSRF token."""
         http = request._request
         user = find_browser_end_user(http)
         if user is None:
             return None
-        self.enforce_csrf(http)
+        self.enforce_csrf(request)  # reaches through to Django's request
         return Principal(user.tenant_id, end_user_id=user.id), None
 
 

@@ -8,7 +8,7 @@ Format: OpenAI API reference, "Create chat completion", streaming; Server-Sent E
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,7 +51,7 @@ class OpenAICompatible:
         self._limit_name = "max_completion_tokens" if is_openai else "max_tokens"
         self._refused: dict[str, frozenset[str]] = {}
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Chunk]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """See Provider.stream."""
         try:
             async with self._session().post(self._url, data=self._body(request)) as response:
@@ -122,14 +122,14 @@ class OpenAICompatible:
         except (ValueError, KeyError, TypeError, AttributeError):
             parameter, text = None, ""
         refused = self._refused.get(request.model, frozenset())
-        if response.status == 400 and parameter in ("temperature", "max_tokens", "stream_options"):
-            if parameter not in refused:  # some models take no such parameter: leave it out from now on
-                self._refused[request.model] = refused | {parameter}
-                return ProviderUnavailable(f"The model takes no {parameter}; asking again without it.")
+        is_optional = parameter in ("temperature", "max_tokens", "stream_options") and parameter not in refused
+        if response.status == 400 and is_optional:  # some models take no such parameter: leave it out from now on
+            self._refused[request.model] = refused | {parameter}
+            return ProviderUnavailable(f"The model takes no {parameter}; asking again without it.")
         return _status_error(response.status, text, _seconds(response.headers.get("Retry-After")))
 
 
-async def _chunks(content: aiohttp.StreamReader) -> AsyncIterator[Chunk]:
+async def _chunks(content: aiohttp.StreamReader) -> AsyncGenerator[Chunk, None]:
     """Chunks of a stream, one for all the events that one read of the socket brought."""
     rest = b""
     while data := await content.readany():

@@ -35,7 +35,7 @@ def stream_response(listener: Listener, events: AsyncIterator[Event]) -> Streami
     response = StreamingHttpResponse(_stream(listener, events), content_type=f"{MEDIA_TYPE}; charset=utf-8")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"  # nginx would hold the stream back
-    response._resource_closers.append(listener.close)
+    response._resource_closers.append(listener.close)  # type: ignore[attr-defined]
     return response
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from chatify.accounts.api.authentication import principal_of
 from chatify.common.api import MAX_PAGE, AsyncAPIView, read_body, read_query
 from chatify.common.errors import InvalidInput
 from chatify.common.inputs import Body, ClientMessageId, Content, Line, Query
@@ -104,9 +105,9 @@ class MessageList(TurnView):
         runtime = current()
         listener = Listener(runtime, chat_session_id)
         try:
-            await follow(runtime, request.user, chat_session_id, listener)
+            await follow(runtime, principal_of(request), chat_session_id, listener)
             accepted = await runtime.accept(
-                principal=request.user,
+                principal=principal_of(request),
                 chat_session_id=chat_session_id,
                 content=body.content,
                 client_message_id=body.client_message_id,
@@ -132,14 +133,14 @@ class MessageList(TurnView):
             parameter("after_seq", "Only messages after this number.", int),
             parameter("limit", "1 to 200, 50 by default.", int),
         ],
-        responses=MessagesObject,
+        responses={(200, "application/json"): MessagesObject},
     )
     async def get(self, request: Request, chat_session_id: UUID) -> HttpResponseBase:
         """The messages in `seq` order, a running reply with its text so far."""
         query = read_query(request, MessageQuery)
 
         def read() -> list[progress.Row]:
-            get_chat_session(request.user, chat_session_id)
+            get_chat_session(principal_of(request), chat_session_id)
             return progress.read_messages(chat_session_id, after_seq=query.after_seq, limit=query.limit)
 
         rows = await in_db_thread(read)
@@ -156,9 +157,9 @@ class RetryReply(TurnView):
         runtime = current()
         listener = Listener(runtime, chat_session_id)
         try:
-            await follow(runtime, request.user, chat_session_id, listener)
+            await follow(runtime, principal_of(request), chat_session_id, listener)
             spec = await runtime.retry(
-                principal=request.user, chat_session_id=chat_session_id, message_id=message_id
+                principal=principal_of(request), chat_session_id=chat_session_id, message_id=message_id
             )
         except BaseException:
             listener.close()
@@ -188,7 +189,7 @@ class ReplyStream(TurnView):
         runtime = current()
         listener = Listener(runtime, chat_session_id)
         try:
-            _, live = await follow(runtime, request.user, chat_session_id, listener)
+            _, live = await follow(runtime, principal_of(request), chat_session_id, listener)
             if live is None:
                 missed = await reply_from(runtime, chat_session_id, last_id, length) if last_id else []
                 if len(missed) < 2:  # the end alone was seen, or it never was a reply
@@ -208,7 +209,7 @@ class StopReply(AsyncAPIView):
     async def post(self, request: Request, chat_session_id: UUID) -> HttpResponseBase:
         """Stop the running reply. Its text so far is kept."""
         read_body(request, Body)
-        was_running = await current().stop_running(principal=request.user, chat_session_id=chat_session_id)
+        was_running = await current().stop_running(principal=principal_of(request), chat_session_id=chat_session_id)
         return Response({"stopped": was_running})
 
 
@@ -224,7 +225,7 @@ def _last_event(header: str) -> tuple[UUID | None, int]:
         raise InvalidInput.at("Last-Event-ID", "bad_cursor", "This is not an id of ours.") from None
 
 
-async def _resume(live: LiveReply, length: int, listener: Listener) -> AsyncIterator[Event]:
+async def _resume(live: LiveReply, length: int, listener: Listener) -> AsyncGenerator[Event, None]:
     yield {"type": "reply.started", "message_id": str(live.message_id), "seq": live.seq}
     rest = live.rest(length)
     if rest is not None:
@@ -234,7 +235,7 @@ async def _resume(live: LiveReply, length: int, listener: Listener) -> AsyncIter
         yield event
 
 
-async def _chain(first: list[Event], rest: AsyncIterator[Event] | None = None) -> AsyncIterator[Event]:
+async def _chain(first: list[Event], rest: AsyncGenerator[Event, None] | None = None) -> AsyncGenerator[Event, None]:
     for event in first:
         yield event
     if rest is not None:
@@ -242,11 +243,11 @@ async def _chain(first: list[Event], rest: AsyncIterator[Event] | None = None) -
             yield event
 
 
-async def _last_message(listener: Listener, events: AsyncIterator[Event]) -> dict[str, Any] | None:
+async def _last_message(listener: Listener, events: AsyncGenerator[Event, None]) -> dict[str, Any] | None:
     """The reply's message object when it has ended; None when that takes too long, or never comes."""
     last: Event | None = None
     try:
-        async with asyncio.timeout(ANSWER_SECONDS), aclosing(events):  # type: ignore[type-var]
+        async with asyncio.timeout(ANSWER_SECONDS), aclosing(events):
             async for event in events:
                 last = event
     except TimeoutError:

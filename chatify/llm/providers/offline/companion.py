@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from chatify.llm.providers.offline.compose import reply_to
 from chatify.llm.types import ChatRequest, Chunk, Usage
@@ -25,7 +25,7 @@ class OfflineCompanion:
     def __init__(self, delay: float = 0.025) -> None:
         self._delay = delay
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Chunk]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Yield the reply word by word, then its end with the estimated usage. Never raises LLMError."""
         text, finish_reason = fit(reply_to(request), request.max_tokens)
         await asyncio.sleep(self._delay * _PIECES_BEFORE_FIRST)

@@ -10,34 +10,21 @@ from hashlib import blake2b
 from chatify.llm.providers.offline.games import CHOICES, RIDDLES, guess_the_lie, judge, open_riddle, settle
 from chatify.llm.providers.offline.memory import Memory, recall
 from chatify.llm.providers.offline.phrases import OFFERS, PHRASES, TONES
-from chatify.llm.providers.offline.understand import Heard, hear, topic_of, turn_around
+from chatify.llm.providers.offline.understand import Heard, hear, short_answer, topic_of
 from chatify.llm.types import ChatRequest
 
 _ALONE = ("crisis", "abuse", "threat")
 _SOCIAL = ("greeting", "thanks", "name", "how_are_you", "laugh", "farewell")
-_TOPICAL = ("like", "event", "plan", "doing", "identity", "opinion", "wish", "default", "topic")
-_GAME_MOVES = (
-    *(
-        "yes",
-        "no",
-        "dunno",
-        "praise",
-        "topic",
-        "default",
-        "opinion",
-        "knowledge",
-        "laugh",
-        "abilities",
-        "like",
-        "event",
-    ),
-    *("plan", "doing", "life", "identity", "someone", "advice", "duty", "struggle", "wish", "number"),
-)
+_TOPICAL = ("like", "event", "plan", "doing", "identity", "opinion", "wish", "life")
+_GAME_MOVES = (  # kinds that may be an answer in a game; everything else ends it
+    "yes", "no", "dunno", "praise", "topic", "default", "opinion", "knowledge", "laugh", "abilities", "like", "event",
+    "plan", "doing", "life", "identity", "someone", "advice", "duty", "struggle", "wish", "number",
+)  # fmt: skip
 _NO_QUESTION = ("grief", "confused", "sexual")
 _LOVE = ("dating", "relationship", "flirt", "love", "romance")
 _IN_VOICE = ("opener", "default")
 _MAX_ANSWERED = 3
-_FEW_WORDS = 5
+_WEAK = ("default", "yes", "no", "praise", "dunno")  # not worth an answer of their own beside something social
 _SLOT = re.compile(r"<(, ?)?(\w+)>")
 
 
@@ -96,7 +83,7 @@ def reply_to(request: ChatRequest) -> str:
     """The reply to the last messages of a request."""
     memory = recall(request)
     voice = Voice(request, memory, _tones(request, memory))
-    heard = [one for text in memory.new for one in hear(text)]
+    heard = [one for text in memory.new for one in hear(text)] or [Heard("default")]
     grave = next((one for one in heard if one.kind in _ALONE), None)
     if grave:
         return voice.say(grave.kind)[0]
@@ -109,19 +96,19 @@ def reply_to(request: ChatRequest) -> str:
 
 
 def _answer(voice: Voice, heard: list[Heard]) -> tuple[str, str]:
-    memory = voice.memory
-    if memory.is_repeated and not any(one.kind in ("greeting", "human", *OFFERS.values()) for one in heard):
+    kinds = [one.kind for one in heard]
+    if voice.memory.is_repeated and not set(kinds) & {"greeting", "human", *OFFERS.values()}:
         return voice.say("repeat")
-    socials = [voice.say(kind, _about(heard, kind))[0] for kind in _SOCIAL if any(one.kind == kind for one in heard)]
-    mains = _unlike([one for one in heard if one.kind not in _SOCIAL])[:_MAX_ANSWERED]
-    answers = [_react(voice, one) for one in mains]
-    if len(memory.new) > 1 and len(answers) > 1:
-        socials.append(voice.say("several")[0])
-    says = " ".join(part for part in [*socials, *(says for says, _ in answers)] if part)
-    if any(one.kind == "farewell" for one in heard) or [one.kind for one in heard] == ["thanks"]:
+    socials = [kind for kind in _SOCIAL if kind in kinds and not (kind == "greeting" and "name" in kinds)]
+    mains = _unlike([one for one in heard if one.kind not in _SOCIAL and not (socials and one.kind in _WEAK)])
+    parts = [voice.say(kind, _about(heard, kind))[0] for kind in socials]
+    answers = [_react(voice, one) for one in mains[:_MAX_ANSWERED]]
+    if len(voice.memory.new) > 1 and len(answers) > 1:
+        parts.append(voice.say("several")[0])
+    says = " ".join(part for part in [*parts, *(says for says, _ in answers)] if part)
+    if "farewell" in kinds or kinds == ["thanks"]:
         return says, ""
-    asks = next((asks for _, asks in reversed(answers) if asks), "")
-    return says, asks or _ask(voice, mains)
+    return says, next((asks for _, asks in reversed(answers) if asks), "") or _ask(voice, mains)
 
 
 def _react(voice: Voice, one: Heard) -> tuple[str, str]:
@@ -134,10 +121,13 @@ def _react(voice: Voice, one: Heard) -> tuple[str, str]:
         return _GAMES[kind](voice)
     if kind == "recall":
         return _remember(voice)
-    if kind == "default" and voice.memory.last_reply.endswith("?") and len(text.split()) <= _FEW_WORDS:
-        return voice.say("short_answer", turn_around(re.sub(r"[^\w\s'-]", "", text)).strip())
+    answer = short_answer(text) if voice.memory.last_reply.endswith("?") else ""
+    if kind in ("default", "topic") and answer:
+        return voice.say("short_answer", answer)
     if kind in ("yes", "no", "praise", "default") and _can_come_back(voice):
         return voice.say(kind)[0], voice.say("callback")[1]
+    if kind == "age" and voice.memory.is_minor:
+        return voice.say("age_minor")
     if kind == "topic":
         return voice.say(f"topic_{topic_of(text)}")
     says, asks = voice.say(f"foreign_{one.about}" if kind == "foreign" else kind, one.about)
@@ -148,7 +138,10 @@ def _react(voice: Voice, one: Heard) -> tuple[str, str]:
 def _ask(voice: Voice, mains: Sequence[Heard]) -> str:
     if any(one.kind in _NO_QUESTION for one in mains):
         return ""
-    return voice.say("callback" if _can_come_back(voice) else "opener")[1]
+    if _can_come_back(voice):
+        return voice.say("callback")[1]
+    asks = voice.say("opener")[1]
+    return asks if voice.memory.is_first else f"{voice.say('segue')[0]} {asks}"
 
 
 def _can_come_back(voice: Voice) -> bool:
@@ -182,7 +175,9 @@ def _remember(voice: Voice) -> tuple[str, str]:
     facts = [f"your name is {memory.name}"] if memory.name else []
     facts += [f"you like {like}" for like in dict.fromkeys(memory.likes[-2:])]
     if memory.earlier and memory.earlier not in memory.likes:
-        facts.append(f"you spoke of {memory.earlier}")
+        facts.append(f"we spoke of {memory.earlier}")
+    if not memory.name and "name" in " ".join(memory.new).lower():
+        return voice.say("recall_no_name")
     if not facts:
         return voice.say("recall_nothing")
     return voice.say("recall", " and ".join([", ".join(facts[:-1]), facts[-1]] if facts[1:] else facts))
@@ -224,7 +219,7 @@ def _about(heard: Sequence[Heard], kind: str) -> str:
 
 
 def _unlike(heard: Sequence[Heard]) -> list[Heard]:
-    return list({one.kind: one for one in heard}.values())
+    return list(dict.fromkeys(heard))
 
 
 def _ends(heard: Sequence[Heard]) -> bool:

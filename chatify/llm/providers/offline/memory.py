@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chatify.llm.providers.offline.understand import LONG, hear, is_grave, told_age, told_name
+from chatify.llm.providers.offline.understand import hear, is_grave, told_age, told_name
 from chatify.llm.types import ChatMessage, ChatRequest
 
-_WORTH_KEEPING = ("like", "plan", "event", "doing", "someone", "dislike")
 _GRAVE_FOR = 4  # user messages during which lightness stays away after something grave
 _MAX_KEPT = 40
+_MAX_READ = 300  # what is longer is not searched for subjects again at every turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,12 @@ def recall(request: ChatRequest) -> Memory:
     replies = [message.content for message in old if message.role == "assistant"]
     told = [name for name in map(told_name, [*before, *new]) if name]
     ages = [age for age in map(told_age, [*before, *new]) if age is not None]
+    subjects = _subjects(before)
     return Memory(
         new=tuple(new),
         name=told[-1] if told else " ".join(request.user_name.split())[:30],
-        likes=_about(before, ("like",)),
-        earlier=next(iter(reversed(_about(before, _WORTH_KEEPING))), ""),
+        likes=tuple(words for kind, words in subjects if kind == "like"),
+        earlier=subjects[-1][1] if subjects else "",
         last_reply=replies[-1] if replies else "",
         said="\n".join(replies),
         is_first=not any(message.role == "assistant" for message in _after_first_user(old)),
@@ -65,9 +66,16 @@ def _after_first_user(messages: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
     return messages[first:]
 
 
-def _about(texts: Sequence[str], kinds: tuple[str, ...]) -> tuple[str, ...]:
-    heard = [one for text in texts if len(text) <= LONG for one in hear(text)]
-    return tuple(one.about for one in heard if one.kind in kinds and 2 < len(one.about) <= _MAX_KEPT)
+def _subjects(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """What one can come back to, as kind and words that fit behind "you mentioned", in order."""
+    heard = [one for text in texts if len(text) <= _MAX_READ for one in hear(text) if 2 < len(one.about) <= _MAX_KEPT]
+    found = []
+    for one in heard:
+        if one.kind == "someone":
+            found.append((one.kind, f"your {one.about}"))
+        elif one.kind in ("like", "doing", "dislike") or (one.kind == "plan" and one.about[0].isupper()):
+            found.append((one.kind, one.about))
+    return found
 
 
 def _same(text: str) -> str:

@@ -56,6 +56,7 @@ GRAVE: Rules = (
 
 # Of a message's main kinds the first one is answered.
 MAIN: Rules = (
+    _rule("age", rf"{_I_AM} (?:only |just )?(?P<x>\d{{1,2}})(?: years? old| yo)?(?=\W*$|[.,!?]| (?:and|but)\b)"),
     _rule("edgy", r"\b(?:nazis?|hitler|rape|murder\w*|genocide|terroris\w*|kkk)\b"),
     _rule(
         "sexual",
@@ -77,7 +78,7 @@ MAIN: Rules = (
     ),
     _rule("riddle", r"\briddle|\bpuzzle"),
     _rule("rather", r"\bwould you rather\b|\bthis or that\b"),
-    _rule("story", r"\bstory\b(?! of my life)|\bstories\b"),
+    _rule("story", r"\bstory\b(?! of my life)|\bstories\b|\btell me something\b"),
     _rule("joke", r"\bjokes?\b|\bmake me laugh|\bsomething funny"),
     _rule("poem", r"\bpoems?\b|\bhaiku"),
     _rule(
@@ -101,7 +102,7 @@ MAIN: Rules = (
         "compliment",
         r"\byou(?:'re| are) (?:(?:so|really|very|pretty|quite|such|an?|actually|too) )*(?:funny|cute|nice|sweet|great"
         r"|awesome|smart|clever|cool|amazing|kind|lovely|beautiful|charming|good|wonderful|adorable|hot|the best)\b",
-        r"\bi like you\b|\bgood bot",
+        r"\bi like you\b|\bgood bot|\byou have a way with\b|\bwell said\b",
     ),
     _rule(
         "who",
@@ -124,7 +125,7 @@ MAIN: Rules = (
         "silence",
         r"\bghost(?:ed|ing)|\bon (?:read|seen)\b|\btext\w* (?:me )?back|\bno (?:reply|answer|response)\b",
         rf"{_HERS} (?:\w+ )?(?:not|\w+n't|never|stopped) (?:\w+ )?(?:repl|answer|text|writ|respon)",
-        r"\bshould i (?:text|write|message|call) (?:him|her|them)\b",
+        r"(?<!what )(?<!how )(?<!when )\bshould i (?:text|write|message|call) (?:him|her|them)\b",
     ),
     _rule(
         "texting",
@@ -137,6 +138,7 @@ MAIN: Rules = (
     _rule("date", r"\b(?:first|second|third|a|our|my|the|blind) date\b"),
     _rule(
         "crush",
+        r"\b(?:girl|boy|guy|woman|man|someone|somebody|colleague|friend) i (?:really )?like\b",
         r"\bcrush\b|\bin love\b|\bfeelings for|\bfalling for",
         r"\bi (?:really )?like (?:a|this|that) (?:girl|boy|guy|woman|man)\b",
     ),
@@ -145,6 +147,12 @@ MAIN: Rules = (
         r"\bmy (?:\w+ )?(?:boyfriend|girlfriend|husband|wife|partner|fianc\w+|marriage|relationship)\b|\bjealous",
     ),
     _rule("single", rf"{_I_AM} single\b|\bfind (?:love|someone)\b|\bforever alone|\bno (?:girl|boy)friend"),
+    _rule(
+        "hurtful",
+        r"\b(?:yell|shout|scream|laugh|lie)(?:ed|d)? (?:at|to) me\b",
+        r"\b(?:bullied|fired|rejected|ignored|insulted|betrayed) me\b",
+        r"\bi(?:'ve been| was| got| am being) (?:fired|bullied|rejected|laid off|robbed|scammed|betrayed)\b",
+    ),
     _rule("unwell", rf"{_FEEL}(?:sick|ill|not well|unwell)\b(?! of)|\b(?:headache|migraine|fever|the flu)\b"),
     _rule(
         "lonely", rf"{_FEEL}(?:lonely|isolated|left out|alone)\b|\bno friends\b|\bnobody (?:likes|loves|cares|talks)"
@@ -172,8 +180,8 @@ MAIN: Rules = (
     ),
     _rule(
         "fine",
-        rf"(?:{_I_AM} |\bi feel |^{_SO}|doing )(?:fine|good|well|alright|okay|ok|not (?:too )?bad)\b(?= thank"
-        rf"|\W|$)(?! ?idea)",
+        rf"(?:{_I_AM} |\bi feel |\bdoing ){_SO}(?:fine|good|well|alright|okay|ok|not (?:too )?bad)\b(?! idea| at)",
+        rf"^{_SO}(?:fine|good|well|alright|not (?:too )?bad)(?= thank|\W|$)(?! \w)",
     ),
     _rule("what_if", r"^(?:but |and )?what if\b"),
     _rule(
@@ -182,9 +190,10 @@ MAIN: Rules = (
         r"\b(?:what|how|where|when) (?:should|can|would) (?:i|we)\b",
         r"\bwhat (?:do i|would you) do\b",
     ),
-    _rule("should", rf"\b(?:should|shall) (?:i|we) {_X}"),
-    _rule("favourite", rf"\byour favou?rite {_X}"),
+    _rule("should", rf"\b(?:should|shall) (?:i|we) {_X}|\bcan'?t (?:decide|choose)\b|\btorn between\b"),
+    _rule("favourite", rf"\byour favou?rite {_X}|\byou have an? favou?rite {_Y}"),
     _rule("view", rf"\bwhat do you think (?:about|of) {_X}|\byour (?:opinion|view|thoughts?) (?:on|about|of) {_Y}"),
+    _rule("do_you_think", rf"\bdo you think (?:that )?{_X}"),
     _rule("taste", rf"\bdo you (?:really )?(?:like|love|enjoy|prefer) {_X}"),
     _rule("do_you", r"\b(?:do|did|have|can|could|would|will|are|were) you\b[^.!?;\n]*\?"),
     _rule("why", r"^(?:so |and |but |ok )?why\b"),
@@ -209,10 +218,10 @@ MAIN: Rules = (
     _rule("duty", rf"\bi(?:'ve)? (?:have|need|got|ought)(?: got)? to {_X}|\bi must {_Y}"),
     _rule(
         "plan",
-        rf"\b(?:i|we)(?:'m| am|'ll|'d|'re| are)? (?:\w+ )?(?:going to|gonna|planning to|want to|wanna"
-        rf"|would like to|would love to"
-        rf"|'d like to|like to|love to|hope to|hoping to|plan to|about to|thinking (?:of|about)",
-        rf"dream of) {_X}|\bi'?ll {_Y}",
+        rf"\b(?:i|we)(?:'m| am|'ll|'d|'re| are)? (?:\w+ )?(?:going to|gonna|planning to|want to|wanna) {_X}",
+        r"\b(?:i|we)(?:'m| am|'d)? (?:\w+ )?(?:would like to|love to|like to|hope to|hoping to|plan to|about to"
+        rf"|thinking (?:of|about)|dream of) {_Y}",
+        r"\b(?:i'?ll|we'?ll) (?P<z>[^.!?;\n]+)",
     ),
     _rule("wish", rf"\bi (?:\w+ )?(?:want|wish(?: for)?|need) {_X}"),
     _rule(
@@ -224,13 +233,15 @@ MAIN: Rules = (
     ),
     _rule("doing", rf"{_I_AM} (?:\w+ly |just |still )?(?P<x>\w+ing\b[^.!?;\n]*)"),
     _rule("identity", rf"{_I_AM} (?P<x>an? [^.!?;\n]+)"),
-    _rule("life", r"\bi (?P<x>(?:work|study|live)\b[^.!?;\n]+)"),
+    _rule("life", r"\b(?:i|we) (?P<x>(?:work|study|live|play|teach|speak|come from)\b[^.!?;\n]+)"),
     _rule(
         "someone",
         rf"\bmy (?P<x>(?:(?:little|big|best|older|younger|new|old) )?(?:{_KIN}|kids?|friends|boss|colleague|neighbou?r"
         r"|parents|family|roommate|flatmate|teacher|uncle|aunt|cousin|hamster|rabbit|horse|team))\b",
     ),
     _rule("opinion", rf"\bi (?:think|believe|guess|feel like|suppose|reckon)(?: that)? {_X}"),
+    _rule("it_was", rf"^(?:it's|(?:it|that) (?:was|is)) {_SO}(?P<x>\w{{4,}})\W*$"),
+    _rule("them", rf"^(?:and |but |so |because |well )?{_HERS}\b"),
     _rule("reason", r"^(?:because|cause|cuz|cos)\b"),
 )
 
@@ -240,15 +251,20 @@ SOCIAL: Rules = (
         "how_are_you",
         r"\bhow (?:are|r) (?:you|u)\b(?: doing| today| feeling)*|\bhow(?:'s| is) (?:it going|life)\b",
         r"\bwhat'?s up\b|\bwassup\b",
-        r"\b(?:and|what about|how about) (?:you|yourself|u)\W*$|^(?:you|u)\?+$|\bwhat are you (?:doing|up to)\b[^.!?]*",
+        r"\b(?:and|what about|how about) (?:you|yourself|u)\W*$|(?:^|, )(?:you|u)\?+$",
+        r"\bwhat are you (?:doing|up to)\b[^.!?]*",
         r"\bhow (?:is|'s|was) your (?:day|night|evening|weekend)\b",
     ),
     _rule(
-        "greeting", r"^(?:hi+|hey+|hello+|hiya|yo|howdy|good (?:morning|afternoon|evening|day)|greetings|heya|sup)\b"
+        "greeting",
+        r"^(?:hi+|hey+|hello+|hiya|yo|howdy|good (?:morning|afternoon|evening|day)|greetings|heya|sup)\b"
+        r"(?: there| again)?",
+        r"\b(?:nice|good|great|pleased|lovely) to (?:meet|see) you(?: too)?\b",
     ),
     _rule(
         "thanks",
-        r"\b(?:thanks?(?: (?:you|u))?(?: (?:so|very) much| a lot)?|thx|ty|cheers)\b|\bappreciate (?:it|that|you)",
+        r"\b(?:thanks?(?: (?:you|u))?(?: (?:so|very) much| a lot)?|thx|ty|cheers)\b(?:,? (?:that|it|this) helps?\b)?",
+        r"\bappreciate (?:it|that|you)",
     ),
     _rule(
         "farewell",
@@ -256,18 +272,18 @@ SOCIAL: Rules = (
         r"|ttyl|cya|gn|ciao)\b",
         r"\bi?'?(?:ve )?(?:gotta|got to|have to|must|should) (?:go|run|leave)\b(?! to)(?: now)?|\bi'?m off\b",
     ),
-    _rule("laugh", r"^(?:a?(?:ha){2,}h?|lo+l|lmao|rofl|(?:he){2,}|xd+)\b|😂|🤣"),
+    _rule("laugh", r"^(?:a?(?:ha){2,}h?|lo+l|lmao|rofl|(?:he){2,}|xd+)\b|\b(?:lol|lmao|haha)\W*$|😂|🤣"),
 )
 
 # Only where nothing else is heard.
 SHORT: Rules = (
     _rule(
         "yes",
-        r"^(?:yes|yeah|yep|yup|ya|sure|of course|ok(?:ay)?|absolutely|definitely|please|go ahead|why not"
-        r"|alright|y)\b.{0,24}$",
-        r"^(?:do it|sounds good|another)\b.{0,24}$",
+        r"^(?:yes|yeah|yep|yup|ya|sure|of course|ok(?:ay)?|absolutely|definitely|please|go ahead|why not|alright|y"
+        r"|another|do it|sounds good)(?:,? (?:yes|please|sure|ok|do it|go|on|tell me|why not|i do|i am|it is|let'?s"
+        r"|one|more|very much|of course|that|then|again|thanks))*\W*$",
     ),
-    _rule("no", r"^(?:no|nope|nah|not really|never|not now|n)\b.{0,24}$"),
+    _rule("no", r"^(?:no|nope|nah|not really|never|not now|n)(?:,? (?:no|thanks?|sorry|way|not|really|i don't))*\W*$"),
     _rule(
         "dunno",
         r"^(?:i )?(?:really )?(?:don'?t know|dunno|idk|no idea|not sure|give up|tell me)\b.{0,24}$",
@@ -276,8 +292,7 @@ SHORT: Rules = (
     _rule(
         "praise",
         r"^(?:that'?s |how |very |so |you'?re |makes )*(?:cool|nice|great|wow|awesome|sweet|neat|amazing"
-        r"|interesting|good"
-        r"|perfect|lovely|fair|true|exactly|right|agreed|oh|ah|aha|i see|funny|beautiful|sense|helpful)\b.{0,16}$",
-        r"^that helps\b|\bhelps a lot\b",
+        r"|interesting|good|perfect|lovely|fair|true|exactly|right|agreed|oh|ah|aha|i see|funny|beautiful|sense"
+        r"|helpful|honest)(?: \w+){0,2}\W*$",
     ),
 )

@@ -10,9 +10,12 @@ from chatify.llm.providers.offline.words import (
     AGE,
     END_OF_ABOUT,
     ENGLISH,
+    FILLER,
     FOREIGN,
+    MOODS,
     NAMED,
     NAMED_BY_CASE,
+    NO_ANSWER,
     NO_ECHO,
     NO_NAME,
     TOPICS,
@@ -24,6 +27,9 @@ LONG = 700
 
 _WITH_COMPANY = ("fine", "happy")  # they leave room for what else the message says
 _COMPANY = tuple(rule for rule in MAIN if rule[0] in ("like", "plan", "event", "doing"))
+_FEW_WORDS = 5
+_AGREEING = re.compile(r"^(?:yeah|yes|yep|no|nope|ok|okay|well|oh)\b[\s,]+(?=\S+ \S)", re.IGNORECASE)
+_SCRAP = re.compile(r"\W*\w*\W*")
 _APOSTROPHES = str.maketrans("\u2019\u2018\u02bc\u00b4", "''''")
 
 
@@ -46,6 +52,8 @@ def hear(text: str) -> tuple[Heard, ...]:
         if pattern.search(plain):
             heard.append(Heard(kind))
             plain = pattern.sub(" ", plain).strip(" ,.!")
+    if heard and _SCRAP.fullmatch(plain) and _first((*MAIN, *SHORT), plain) is None:
+        return tuple(heard)  # "Hi Milo"
     name = told_name(plain)
     if name:
         heard.append(Heard("name", name))
@@ -84,6 +92,15 @@ def turn_around(words: str) -> str:
     return re.sub(r"\byou was\b", "you were", turned)
 
 
+def short_answer(text: str) -> str:
+    """A short answer as it can be said back ("maybe jazz" is "jazz"), or nothing if it is a sentence or long."""
+    plain = FILLER.sub("", _plain(text))
+    words = re.sub(r"[^\w\s'-]", "", plain).split()
+    if len(words) > _FEW_WORDS or NO_ANSWER.search(plain) or NO_ECHO.search(plain):
+        return ""
+    return turn_around(" ".join(word for word in words if len(word) <= 30))
+
+
 def _plain(text: str) -> str:
     return " ".join(text.translate(_APOSTROPHES).split())
 
@@ -92,14 +109,16 @@ def _first(rules: Rules, plain: str) -> Heard | None:
     for kind, pattern in rules:
         match = pattern.search(plain)
         if match:
-            return Heard(kind, _about(match))
+            about = _about(match)
+            return Heard(kind, f"have {about}" if about.startswith("been ") else about)
     return None
 
 
 def _mains(plain: str) -> list[Heard]:
-    first = _first(MAIN, plain)
+    rest = _AGREEING.sub("", plain)  # "yeah, it was unfair"
+    first = _first(MAIN, plain) or _first(SHORT, plain) or _first((*MAIN, *SHORT), rest)
     if first is None:
-        return [_first(SHORT, plain) or Heard("topic" if topic_of(plain) else "default")]
+        return [Heard("topic" if topic_of(plain) else "default")]
     if NO_ECHO.search(first.about):
         return [Heard("edgy")]
     second = _first(_COMPANY, plain) if first.kind in _WITH_COMPANY else None
@@ -116,13 +135,14 @@ def _about(match: re.Match[str]) -> str:
 def _strange(plain: str) -> Heard | None:
     letters = [character for character in plain if character.isalpha()]
     if not letters:
-        return Heard("confused" if set(plain) <= set("? !") else "number" if re.search(r"\d", plain) else "emoji")
+        mood = next((kind for kind, pattern in MOODS if pattern.search(plain)), "emoji")
+        return Heard("confused" if set(plain) <= set("? !") else "number" if re.search(r"\d", plain) else mood)
     language = _foreign(plain, letters)
     if language:
         return Heard("foreign", language)
     if len(plain) > LONG:
         return Heard("long", topic_of(plain))
-    if len(letters) > 5 and not re.search(r"[aeiouyäöü]", plain, re.IGNORECASE):
+    if len(letters) > 5 and len(re.findall(r"[aeiouyäöü]", plain, re.IGNORECASE)) < len(letters) / 6:
         return Heard("gibberish")
     return None
 

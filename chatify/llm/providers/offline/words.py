@@ -26,16 +26,17 @@ TOPICS = {
     topic: re.compile(rf"\b(?:{words})", re.IGNORECASE)
     for topic, words in {
         "pet": r"dogs?\b|cats?\b|pupp|kitten|hamster|rabbit|parrot|pets?\b",
-        "music": r"music|songs?\b|guitar|piano|sing\b|singing|concert|band\b|album|playlist|drums|violin",
+        "music": r"music|songs?\b|guitar|piano|sing\b|singing|concert|band\b|album|playlist|drums|violin|saxo|jazz",
         "film": r"films?\b|movies?\b|series\b|netflix|tv\b|episode|cinema|anime",
         "book": r"books?\b|novel|reading\b|poetry|library|author",
         "food": r"cook|bak(?:e|ing)|food|pizza|pasta|dinner|lunch|breakfast|soup|cake|recipe|restaurant|coffee|sushi",
         "outdoors": r"hik|mountain|forest|woods|camp|beach|sea\b|nature|walk|climb|garden|plants?\b|lake|ski",
         "travel": r"travel|trip\b|holiday|vacation|flight|paris|rome|japan|tokyo|london|lisbon|italy|spain|abroad",
-        "sport": r"sports?\b|football|soccer|basketball|tennis|running\b|gym\b|yoga|swim|cycl|bike|marathon|danc|salsa",
+        "dance": r"danc|salsa|tango|ballet",
+        "sport": r"sports?\b|football|soccer|basketball|tennis|running\b|gym\b|yoga|swim|cycl|bike|marathon",
         "gaming": r"video ?games?|gaming|minecraft|zelda|playstation|xbox|nintendo|chess|board games?",
         "art": r"paint|draw|photo|art\b|craft|knit|pottery|sculpt|design",
-        "tech": r"coding\b|programm|python|computers?\b|software|robots?\b|django",
+        "tech": r"coding\b|programm|python|computers?\b|software|django",
         "work": r"work|job\b|boss|office|meeting|colleague|deadline|project|interview",
         "school": r"school|exams?\b|study|studies|studying|homework|university|college|class\b|thesis",
         "weather": r"rain|sunny|snow|weather|storm|cold outside|heat\b",
@@ -50,9 +51,9 @@ TURNED = {
 """Words as the other one says them."""
 
 END_OF_ABOUT = re.compile(
-    r"[,:()\"/]|\s[-–—]\s|\b(?:because|but|so|cause|cuz|when|since|which|although|though|while|if|too|a lot|very much"
-    r"|right now|at the moment|these days|today|tonight|again|lately|recently|last (?:night|week|year|month)|lol|haha"
-    r"|all (?:day|night|week|weekend)|and (?:i|i'm|we|it|my|then|you|what|how|that|he|she|they))\b",
+    r"[,:()\"/]|\s[-–—]\s|\b(?:because|but|so|cause|cuz|when|since|which|although|though|while|if|too"
+    r"|a lot(?! (?:about|of))|very much|right now|at the moment|these days|today|tonight|again|lately|recently"
+    r"|last (?:night|week|year|month)|lol|haha|all (?:day|night|week|weekend)|and (?:i|i'm|we|it|my|then|you|what|how|that|he|she|they))\b",
     re.IGNORECASE,
 )
 NO_ECHO = re.compile(
@@ -73,3 +74,23 @@ FOREIGN = {
         "nl": r"ik|niet|het|een|hoe|gaat|ben|dank|goed|wat|hallo",
     }.items()
 }
+
+MOODS = (
+    ("laugh", re.compile("[😂🤣😆😹😄😁😀]")),
+    ("sad", re.compile("[😭😢😞😔💔🙁😿]")),
+    ("angry", re.compile("[😡🤬😠]")),
+    ("tired", re.compile("[😴🥱😪]")),
+    ("heart", re.compile("[❤😍🥰😘💕💖💛]")),
+)
+"""What a message of nothing but emoji says."""
+
+NO_ANSWER = re.compile(
+    r"\b(?:i|i'm|i'll|i've|you|you're|he|she|we|they|it|it's|that's|there's|is|was|are|were|don't|can't|haven't|not)\b",
+    re.IGNORECASE,
+)
+"""What tells a sentence from a short answer that can be said back ("jazz, mostly")."""
+FILLER = re.compile(
+    r"^(?:yeah|yes|yep|no|nope|ok|okay|well|so|oh|um+|hm+|and|but)\b[\s,]*|\b(?:i guess|i think|i suppose|i'd say|maybe"
+    r"|probably|perhaps|mostly|of course|just|actually)\b",
+    re.IGNORECASE,
+)

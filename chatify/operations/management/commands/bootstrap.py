@@ -10,7 +10,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from chatify.accounts.actions import ensure_tenant
 from chatify.accounts.credentials import create_api_key, principal_of_key
 from chatify.accounts.models import User
-from config import environment
 
 
 class Command(BaseCommand):
@@ -24,8 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing and print."""
-        env = environment.load().ENVIRON
-        email, password, key = (env.get(name, "") for name in ("ADMIN_EMAIL", "ADMIN_PASSWORD", "DEMO_API_KEY"))
+        email, password, key = settings.ADMIN_EMAIL, settings.ADMIN_PASSWORD, settings.DEMO_API_KEY
         if email and password and not User.objects.filter(email=email.lower()).exists():
             User.objects.create_superuser(email, password)
         if key and principal_of_key(key) is None:
@@ -42,5 +40,3 @@ class Command(BaseCommand):
         model = settings.CHAT_MODEL if settings.OPENAI_API_KEY else "built-in offline companion (set OPENAI_API_KEY)"
         rows.append(("Model", model))
         self.stdout.write("\n" + "\n".join(f"  {name:<8} {value}" for name, value in rows) + "\n")
-
-

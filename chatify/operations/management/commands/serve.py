@@ -7,8 +7,10 @@ import sys
 import tempfile
 from typing import Any
 
+import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from uvicorn.supervisors import Multiprocess
 
 
 class Command(BaseCommand):
@@ -35,20 +37,18 @@ class Command(BaseCommand):
             self._serve_one(host, port)
 
     def _serve_one(self, host: str, port: int) -> None:
-        from chatify.operations.server import Server, config
+        from chatify.operations.server import config
 
-        server = Server(config(host, port))
+        server = uvicorn.Server(config(host, port))
         server.run()
         if not server.started:
             sys.exit(1)
 
     def _serve_many(self, host: str, port: int, workers: int) -> None:
-        from uvicorn.supervisors import Multiprocess
-
-        from chatify.operations.server import Server, config
+        from chatify.operations.server import config
 
         with tempfile.TemporaryDirectory(prefix="chatify-metrics-") as folder:
             os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
             os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
             settings_ = config(host, port, workers)
-            Multiprocess(settings_, target=Server(settings_).run, sockets=[settings_.bind_socket()]).run()
+            Multiprocess(settings_, sockets=[settings_.bind_socket()]).run()

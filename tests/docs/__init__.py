@@ -1,0 +1,1 @@
+"""The documents are held to the code: what they say is what it does."""

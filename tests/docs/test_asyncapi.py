@@ -1,0 +1,93 @@
+"""docs/asyncapi.json is what the code generates, and what a real conversation looks like."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
+
+from chatify.realtime.asyncapi import document
+from chatify.realtime.protocol import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, type_of
+from tests.client import ApiClient, Socket
+from tests.conftest import MakeClient
+from tests.docs.documents import DOCS, fences, first_cells, section
+from tests.services.server import Server
+
+API = DOCS / "api.md"
+
+
+def test_committed_asyncapi_is_what_the_code_generates() -> None:
+    assert json.loads((DOCS / "asyncapi.json").read_text()) == document(), "run the command in docs/api.md"
+
+
+def test_asyncapi_document_is_valid() -> None:
+    schema = json.loads((Path(__file__).parent / "asyncapi-3.0.0.json").read_text())
+    assert [error.message for error in Draft7Validator(schema).iter_errors(document())] == []
+
+
+def test_server_serves_the_asyncapi_document(embedded_server: Server, make_client: MakeClient) -> None:
+    assert make_client(embedded_server, key="").get("/api/asyncapi.json").json() == document()
+
+
+def test_every_frame_of_a_conversation_is_as_the_document_says(
+    embedded_server: Server, make_client: MakeClient
+) -> None:
+    ada = make_client(embedded_server)
+    phone, laptop = _talk(ada)
+    seen = {frame["type"] for frame in phone.seen + laptop.seen}
+    assert seen == _server_types(), "a frame is missing, or one is not in the document"
+    for frame in phone.seen + laptop.seen:
+        _check(frame, is_client=False)
+
+
+def test_frames_shown_in_the_document_are_valid() -> None:
+    shown = [json.loads(line) for fence in fences(API, "jsonc") for line in fence.text.splitlines() if line[:1] == "{"]
+    for frame in shown:
+        _check(frame, is_client=frame["type"] in {type_of(one) for one in CLIENT_FRAMES} and "seq" not in frame)
+    assert {frame["type"] for frame in shown} >= _server_types() | {type_of(one) for one in CLIENT_FRAMES}
+
+
+def test_document_lists_every_close_code() -> None:
+    assert first_cells(section(API, "Close codes")) == {str(code) for code in CLOSE_CODES}
+
+
+def _talk(ada: ApiClient) -> tuple[Socket, Socket]:
+    """A conversation on two sockets in which everything comes up."""
+    id_ = ada.start("general_conversation", name="Ada", age=36)["id"]
+    phone, laptop = ada.socket(id_), ada.socket(id_)
+    first = phone.say("Hello [[n=5]]", client_message_id="one")
+    phone.send("feedback", rating=5, message_id=first["message_id"])
+    phone.say("This fails. [[cut]]")
+    phone.send("message.send", content="This is stopped. [[slow]]")
+    phone.recv_until("reply.delta")
+    phone.send("reply.stop")
+    phone.recv_reply()
+    for kind in ("typing.start", "typing.stop", "ping", "sync"):
+        phone.send(kind, **({"after_seq": 0} if kind == "sync" else {}))
+    phone.send("message.send", event_id="wrong", content="", shoe_size=43)
+    phone.recv_until("error")
+    laptop.recv_until("typing.stop")
+    ada.post(f"/api/v1/sessions/{id_}/end/", {})
+    assert phone.wait_closed() == laptop.wait_closed() == 4403
+    return phone, laptop
+
+
+def _server_types() -> set[str]:
+    return {kind for one in SERVER_FRAMES for kind in _types_of(document()["components"]["schemas"][one.__name__])}
+
+
+def _types_of(schema: dict[str, Any]) -> list[str]:
+    kind = schema["properties"]["type"]
+    return list(kind["enum"]) if "enum" in kind else [kind["const"]]
+
+
+def _check(frame: dict[str, Any], *, is_client: bool) -> None:
+    schemas = document()["components"]["schemas"]
+    models = CLIENT_FRAMES if is_client else SERVER_FRAMES
+    name = next((one.__name__ for one in models if frame["type"] in _types_of(schemas[one.__name__])), "")
+    assert name, f"no frame in the document has the type {frame['type']}"
+    schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
+    errors = list(Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(frame))
+    if errors:
+        pytest.fail(f"{frame} is no {name}: {errors[0].message}")

@@ -1,0 +1,55 @@
+"""The running server does what docs/openapi.yaml says, whatever it is sent."""
+
+import warnings
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from tests.client import ApiClient
+from tests.conftest import MakeClient
+from tests.docs.documents import openapi
+from tests.services.server import Server
+
+EXAMPLES = 12
+CHECKS: list[Any] = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(openapi()).get_all_operations()]
+
+
+@pytest.fixture
+def ada(embedded_server: Server, make_client: MakeClient) -> ApiClient:
+    """A person with a chat session to run the calls on."""
+    return make_client(embedded_server)
+
+
+@pytest.mark.filterwarnings("ignore::Warning")  # of the tool's own libraries
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: str(operation.label))
+def test_server_answers_as_the_document_says(ada: ApiClient, operation: Any, mode: GenerationMode) -> None:
+    ids = {"chat_session_id": ada.start()["id"], "slug": "casual_chat"}
+    if "message_id" in operation.path:
+        ids["message_id"] = ada.send(ids["chat_session_id"], "Hello [[cut]]")["reply"]["id"]
+
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def run(case: schemathesis.Case) -> None:
+        case.path_parameters.update({name: ids[name] for name in case.path_parameters if name in ids})
+        case.call_and_validate(ada.url, headers={**ada.headers, **_plain(case.headers)}, checks=CHECKS, timeout=30)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run()
+
+
+def _plain(headers: Any) -> dict[str, str]:
+    return {name: value for name, value in (headers or {}).items() if name.lower() != "authorization"}
