@@ -53,7 +53,8 @@ TURNED = {
 END_OF_ABOUT = re.compile(
     r"[,:()\"/]|\s[-–—]\s|\b(?:because|but|so|cause|cuz|when|since|which|although|though|while|if|too"
     r"|a lot(?! (?:about|of))|very much|right now|at the moment|these days|today|tonight|again|lately|recently"
-    r"|last (?:night|week|year|month)|lol|haha|all (?:day|night|week|weekend)|and (?:i|i'm|we|it|my|then|you|what|how|that|he|she|they))\b",
+    r"|last (?:night|week|year|month)|lol|haha|all (?:day|night|week|weekend)"
+    r"|and (?:i|i'm|we|it|my|then|you|what|how|that|he|she|they))\b",
     re.IGNORECASE,
 )
 NO_ECHO = re.compile(
