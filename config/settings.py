@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 from config import environment
 from config.environment import BASE_DIR
@@ -75,6 +78,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "chatify.operations.middleware.TellThatDatabaseIsAway",
 ]
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -127,7 +131,7 @@ def _database() -> dict[str, Any]:
     else:
         config["OPTIONS"] = {
             **config.get("OPTIONS", {}),
-            "pool": {"min_size": 2, "max_size": DB_THREADS + 12, "timeout": 10},
+            "pool": {"min_size": 2, "max_size": DB_THREADS + 12, "timeout": 5},
             "connect_timeout": 5,
             "server_side_binding": True,
             "prepare_threshold": 5,
@@ -201,6 +205,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Chatify",
     "DESCRIPTION": "Chat with AI personalities. The WebSocket protocol is described at /api/asyncapi.json.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",  # pydantic's schemas are of that version
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -208,9 +213,25 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "SECURITY": [{"ApiKey": []}],
-    "APPEND_COMPONENTS": {"securitySchemes": {"ApiKey": {"type": "http", "scheme": "bearer"}}},
 }
+
+
+# Admin --------------------------------------------------------------------------------------------
+def _entry(title: str, icon: str, model: str) -> dict[str, Any]:
+    """A link of the admin's sidebar, for staff who may see the model."""
+    label, name = model.split(".")
+
+    def is_allowed(request: Any) -> bool:
+        return any(request.user.has_perm(f"{label}.{verb}_{name}") for verb in ("view", "change"))
+
+    address = reverse_lazy(f"admin:{label}_{name}_changelist")
+    return {"title": title, "icon": icon, "link": address, "permission": is_allowed}
+
+
+def _static(path: str) -> Callable[[Any], str]:
+    return lambda request: static(path)
+
+
 UNFOLD = {
     "SITE_TITLE": "Chatify",
     "SITE_HEADER": "Chatify",
@@ -218,6 +239,78 @@ UNFOLD = {
     "SITE_URL": "/",
     "SITE_SYMBOL": "forum",
     "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("ui/img/favicon.svg")}],
+    "DASHBOARD_CALLBACK": "sessions.admin.home.add_overview",
+    "STYLES": [_static("templates_app/admin.css")],
+    "BORDER_RADIUS": "9px",
+    "COLORS": {  # those of chatify/ui/static/ui/css/base.css
+        "base": {
+            "50": "#faf8f5",
+            "100": "#f3efe9",
+            "200": "#e7e2da",
+            "300": "#d5cfc5",
+            "400": "#a09a8f",
+            "500": "#6f6a61",
+            "600": "#56514a",
+            "700": "#414844",
+            "800": "#2d3230",
+            "900": "#181b1a",
+            "950": "#101211",
+        },
+        "primary": {
+            "50": "#eff7f5",
+            "100": "#e3f1ee",
+            "200": "#c2e1db",
+            "300": "#97cfc5",
+            "400": "#63c3b6",
+            "500": "#2c9788",
+            "600": "#0d6b63",
+            "700": "#0a544e",
+            "800": "#0a4541",
+            "900": "#0b3936",
+            "950": "#06231f",
+        },
+        "font": {
+            "subtle-light": "#6f6a61",
+            "subtle-dark": "#a9aca8",
+            "default-light": "#4a463f",
+            "default-dark": "#c9cac6",
+            "important-light": "#201e1b",
+            "important-dark": "#eceae6",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {"items": [{"title": "Home", "icon": "home", "link": reverse_lazy("admin:index")}]},
+            {
+                "title": "Chat",
+                "items": [
+                    _entry("Personalities", "theater_comedy", "templates_app.prompttemplate"),
+                    _entry("Chat sessions", "forum", "chat_sessions.chatsession"),
+                    _entry("End users", "group", "accounts.enduser"),
+                    _entry("Feedback", "thumbs_up_down", "chat_sessions.feedback"),
+                ],
+            },
+            {
+                "title": "Access",
+                "items": [
+                    _entry("Tenants", "domain", "accounts.tenant"),
+                    _entry("API keys", "key", "accounts.apikey"),
+                    _entry("People", "badge", "accounts.user"),
+                    _entry("Groups", "shield_person", "auth.group"),
+                ],
+            },
+            {
+                "title": "For developers",
+                "items": [
+                    {"title": "API documentation", "icon": "api", "link": reverse_lazy("docs")},
+                    {"title": "Health", "icon": "monitor_heart", "link": reverse_lazy("health")},
+                ],
+            },
+        ],
+    },
 }
 
 # Logs ---------------------------------------------------------------------------------------------

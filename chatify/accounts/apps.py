@@ -8,3 +8,7 @@ class AccountsConfig(AppConfig):
 
     name = "chatify.accounts"
     label = "accounts"
+
+    def ready(self) -> None:
+        """Register what drf-spectacular has to know."""
+        from chatify.accounts.api import schema  # noqa: F401

@@ -21,7 +21,7 @@ class EmbeddedCelery:
         self._app: Any = app or current_app._get_current_object()
         self._worker: Any = None
         self._beat: Any = None
-        self._threads: list[threading.Thread] = []
+        self._working: threading.Thread | None = None
 
     def start(self) -> None:
         """Start both."""
@@ -31,16 +31,15 @@ class EmbeddedCelery:
             quiet=True, loglevel="WARNING", hostname="embedded@chatify",
         )  # fmt: skip
         self._beat = Service(self._app, max_interval=5, scheduler_cls=Scheduler)
-        for name, work in (("celery-worker", self._worker.start), ("celery-beat", self._beat.start)):
-            thread = threading.Thread(target=work, name=name, daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        self._working = threading.Thread(target=self._worker.start, name="celery-worker", daemon=True)
+        self._working.start()
+        threading.Thread(target=self._beat.start, name="celery-beat", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop both; a task that runs may end."""
+        """Stop both. A task that runs may end; beat sleeps between its ticks, and there is nothing to wait for."""
         self._beat.stop(wait=False)
         self._worker.stop()
-        for thread in self._threads:
-            thread.join(JOIN_SECONDS)
-            if thread.is_alive():
-                log.warning("celery_thread_left", thread=thread.name)
+        if self._working is not None:
+            self._working.join(JOIN_SECONDS)
+            if self._working.is_alive():
+                log.warning("celery_worker_left_running")

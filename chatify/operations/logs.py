@@ -19,6 +19,9 @@ _SHARED: list[Any] = [
 ]
 _QUIET = ("uvicorn", "celery", "httpx2", "openai", "asyncio", "daphne", "django.channels", "httpcore2")
 
+# A stranger who sends a wrong Host header would fill the log with tracebacks; the 400 is logged as a request.
+_QUIETER = {"kombu": {"level": "ERROR"}, "django.security.DisallowedHost": {"level": "CRITICAL"}}
+
 
 def configure(level: str) -> None:
     """Set up logging to stderr for the whole process. `level` is a name such as INFO."""
@@ -47,6 +50,6 @@ def configure(level: str) -> None:
             "formatters": {"json": formatter},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"}},
             "root": {"handlers": ["stderr"], "level": level},
-            "loggers": {**{name: {"level": "WARNING"} for name in _QUIET}, "kombu": {"level": "ERROR"}},
+            "loggers": {**{name: {"level": "WARNING"} for name in _QUIET}, **_QUIETER},
         }
     )

@@ -8,10 +8,14 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import structlog
-from django.http import HttpRequest
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
+from django.utils.deprecation import MiddlewareMixin
 from prometheus_client import Counter, Histogram
+
+from chatify.common.problems import database_away
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET = ("/health", "/metrics", "/static/")
@@ -84,3 +88,15 @@ def choose_content_security_policy(get_response: Next) -> Next:
         return response
 
     return middleware
+
+
+class TellThatDatabaseIsAway(MiddlewareMixin):
+    """503 instead of 500 for pages while the database cannot be reached; the API has its own translator."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Plain text: a page of ours might ask the database for who is signed in."""
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        error = database_away()
+        headers = {"Retry-After": str(round(error.retry_after or 1))}
+        return HttpResponse(f"{error.title}. Try again in a moment.", "text/plain", error.status, headers=headers)

@@ -220,7 +220,7 @@ def test_conversation_is_deleted_only_when_confirmed(chat: ChatPage) -> None:
 def test_conversations_are_searched(chat: ChatPage) -> None:
     chat.start()
     chat.ask("Tomatoes on the balcony [[say:Lovely.]]")
-    chat.page.get_by_role("button", name="New conversation").click()
+    chat.page.get_by_role("button", name="New conversation", exact=True).click()
     chat.card("general_conversation").click()
     expect(chat.messages).to_have_count(0)
     chat.ask("Why is the sky blue [[say:Light scatters.]]")

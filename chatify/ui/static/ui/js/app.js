@@ -3,7 +3,7 @@
 import { ChatifyClient } from "./chatify-client.js";
 import { Conversation } from "./conversation.js";
 import { askProfile, askTitle, confirmDelete, explainAdultOnly } from "./dialogs.js";
-import { splitName, toast } from "./dom.js";
+import { toast } from "./dom.js";
 import { personalityPicker, pickerSkeleton, problemPane } from "./picker.js";
 import { Sidebar } from "./sidebar.js";
 
@@ -160,7 +160,7 @@ async function profileFor(personality) {
   const isKnown = wasAsked() || wanted.name || wanted.age !== null;
   if (!isAgeNeeded && isKnown) return wanted;
   const intro = isAgeNeeded
-    ? `${splitName(personality.name).call} is for adults, so we have to ask your age first.`
+    ? `${personality.name} is for adults, so we have to ask your age first.`
     : "Two small questions, so that the conversation fits you. Both are optional.";
   const answer = await askProfile({ profile: wanted, title: "Before you start", intro, action: "Continue", isAgeNeeded });
   if (!answer) return null;

@@ -3,7 +3,7 @@
 import { randomId } from "./chatify-client.js";
 import { ConnectionBanner } from "./banner.js";
 import { Composer } from "./composer.js";
-import { avatar, h, icon, iconButton, splitName, toast } from "./dom.js";
+import { avatar, h, icon, iconButton, roleOf, toast } from "./dom.js";
 import { MessageView } from "./message-view.js";
 import { openMenu } from "./menu.js";
 import { Transcript } from "./transcript.js";
@@ -46,7 +46,7 @@ export class Conversation {
 
   get session() { return this.#session; }
 
-  get #name() { return splitName(this.#host.personality.name).call; }
+  get #name() { return this.#host.personality.name; }
 
   /** Load the newest messages and go live. */
   async open({ signal }) {
@@ -95,7 +95,7 @@ export class Conversation {
     const { personality, onList } = this.#host;
     const menu = iconButton("more", "Conversation options", { "aria-haspopup": "menu",
       on: { click: ({ currentTarget }) => this.#openMenu(currentTarget) } });
-    const subtitle = h("p", { class: "chat-head__sub" }, h("span", { class: "badge badge--ai" }, "AI"), personality.name);
+    const subtitle = h("p", { class: "chat-head__sub" }, h("span", { class: "badge badge--ai" }, "AI"), [personality.name, roleOf(personality)].filter(Boolean).join(" · "));
     return h("header", { class: "chat-head" },
       iconButton("menu", "Conversations", { class: "icon-button only-narrow", on: { click: onList } }),
       avatar(personality.name, personality.slug), h("div", { class: "chat-head__text" }, this.#title, subtitle), menu);

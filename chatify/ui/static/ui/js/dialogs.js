@@ -1,6 +1,6 @@
 /** Questions that stop the page: native <dialog>, so focus and Esc are the browser's. */
 
-import { avatar, h, splitName } from "./dom.js";
+import { avatar, h } from "./dom.js";
 
 /**
  * Show a dialog and wait for its end.
@@ -66,8 +66,7 @@ export async function askProfile({ profile, title, intro, action = "Save", isAge
 }
 
 /** Say kindly that a personality is for adults. */
-export function explainAdultOnly({ name: fullName, slug }) {
-  const name = splitName(fullName).call;
+export function explainAdultOnly({ name, slug }) {
   const content = h("div", { class: "dialog__kind" }, avatar(name, slug, "large"),
     h("p", {}, `${name} talks about things that are meant for people of 18 and older, so we keep it closed at the age you gave us.`),
     h("p", {}, "You did nothing wrong. All the others are happy to talk with you."));

@@ -42,10 +42,10 @@ export function avatar(name, key = name, size = "") {
   return h("span", { class: `avatar avatar--${hue} ${size && `avatar--${size}`}`, "aria-hidden": "true" }, initial);
 }
 
-/** "Milo, casual chat" is called Milo; what stands after the comma says what he is there for. */
-export function splitName(name) {
-  const [call, ...rest] = name.split(",");
-  return { call: call.trim(), role: rest.join(",").trim() };
+/** What a personality is there for, by its slug: `casual_chat` is for casual chat. */
+export function roleOf({ slug, name }) {
+  const role = slug.replaceAll(/[_-]+/g, " ").trim();
+  return role.toLowerCase() === name.toLowerCase() ? "" : role;
 }
 
 /** Copy text, also on plain http, where `navigator.clipboard` does not exist. */

@@ -1,6 +1,6 @@
 /** One message on the page: its text, its state, and what one can do with it. */
 
-import { avatar, copyText, h, icon, iconButton, splitName, toast } from "./dom.js";
+import { avatar, copyText, h, icon, iconButton, toast } from "./dom.js";
 import { MarkdownView } from "./markdown.js";
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
@@ -71,7 +71,7 @@ export class MessageView {
 
   #build() {
     const { role, sender } = this.message;
-    const who = role === "user" ? "You" : splitName(sender?.name || this.#context.name).call;
+    const who = role === "user" ? "You" : sender?.name || this.#context.name;
     const badge = this.isReply && h("span", { class: "badge badge--ai" }, "AI");
     const head = h("div", { class: "message__head" }, h("span", { class: "message__name" }, who), badge,
       role !== "user" && this.#time);

@@ -1,17 +1,17 @@
 /** Whom to talk to: the personalities on offer, and what they are like. */
 
-import { avatar, h, icon, iconButton, splitName } from "./dom.js";
+import { avatar, h, icon, iconButton, roleOf } from "./dom.js";
 
 const MOST_TRAITS = 4;
 
 function card(personality, onPick) {
   const { slug, name, description, personality_traits: traits, adult_only: isAdultOnly, is_default: isDefault } = personality;
-  const { call, role } = splitName(name);
+  const role = roleOf(personality);
   const badges = [isDefault && h("span", { class: "badge" }, "Suggested"),
     isAdultOnly && h("span", { class: "badge badge--adult", title: "For adults" }, "18+")];
   return h("li", {}, h("button", { type: "button", class: "card", data: { slug }, on: { click: () => onPick(personality) } },
     avatar(name, slug, "large"),
-    h("span", { class: "card__head" }, h("span", { class: "card__name" }, call), role && h("span", { class: "card__role" }, role), badges),
+    h("span", { class: "card__head" }, h("span", { class: "card__name" }, name), role && h("span", { class: "card__role" }, role), badges),
     h("span", { class: "card__text" }, description),
     h("span", { class: "chips" }, (traits ?? []).slice(0, MOST_TRAITS).map((trait) => h("span", { class: "chip" }, trait))),
     h("span", { class: "card__go", "aria-hidden": "true" }, "Start talking", icon("arrow"))));
