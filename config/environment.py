@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+_WITH_HOST = ("http", "https", "redis", "rediss", "amqp", "amqps")
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -26,7 +29,7 @@ def load() -> environ.Env:
 def integer(env: environ.Env, name: str, default: int, *, least: int = 1, most: int = 1_000_000) -> int:
     """An integer within bounds. Raises ImproperlyConfigured with one line that names the variable."""
     raw = env.ENVIRON.get(name, str(default))
-    if not raw.strip().isdigit() or not least <= int(raw) <= most:
+    if not raw.strip().isdecimal() or not least <= int(raw) <= most:
         raise ImproperlyConfigured(f"{name} has to be a whole number from {least} to {most}, not {raw!r}.")
     return int(raw)
 
@@ -50,8 +53,19 @@ def switch(env: environ.Env, name: str) -> bool:
 def url(env: environ.Env, name: str, schemes: tuple[str, ...], default: str = "") -> str:
     """A URL of one of the schemes, or the default. Raises ImproperlyConfigured that names the variable."""
     value = str(env.ENVIRON.get(name, default))
-    if value and value.partition("://")[0] not in schemes:
+    if not value:
+        return value
+    scheme = value.partition("://")[0]
+    if "://" not in value or scheme not in schemes:
         raise ImproperlyConfigured(f"{name} has to start with one of {', '.join(s + '://' for s in schemes)}.")
+    try:
+        parts = urlsplit(value)
+        is_whole = bool(parts.hostname) or scheme not in _WITH_HOST
+        parts.port  # noqa: B018  (reading it is what checks it)
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise ImproperlyConfigured(f"{name} is not a whole URL: {scheme}://host:port/...")
     return value
 
 

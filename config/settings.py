@@ -24,6 +24,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "last-event-id", "x-api-key", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 LOG_LEVEL = environment.choice(env, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
@@ -36,7 +37,7 @@ DEMO_API_KEY = env.str("DEMO_API_KEY", default="")
 # What chats are made of ---------------------------------------------------------------------------
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL = environment.url(env, "OPENAI_BASE_URL", ("http", "https"), "https://api.openai.com/v1")
-CHAT_MODEL = env.str("CHAT_MODEL", default="gpt-5-mini")
+CHAT_MODEL = env.str("CHAT_MODEL", default="gpt-5-mini") if OPENAI_API_KEY else "offline-companion"
 CONTEXT_MESSAGES = environment.integer(env, "CONTEXT_MESSAGES", 15, most=20)
 DEMO_TENANT = "demo"
 HOUSE_TENANT = "house"
@@ -142,7 +143,9 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 IS_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 REDIS_URL = environment.url(env, "REDIS_URL", ("redis", "rediss", "unix"))
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL or "memory://")
+_BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "amqp", "amqps", "memory")
+_BROKER = REDIS_URL.replace("unix://", "redis+socket://", 1) or "memory://"
+CELERY_BROKER_URL = environment.url(env, "CELERY_BROKER_URL", _BROKER_SCHEMES, _BROKER)
 if REDIS_URL:
     # redis-py's default socket timeout of 5 s equals the layer's blocking read: every idle link would die.
     _host = {"address": REDIS_URL, "socket_timeout": 15, "socket_connect_timeout": 3}

@@ -116,6 +116,17 @@ def delete_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:
     return len(ids)
 
 
+@transaction.atomic
+def restore_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:
+    """Undo soft deletions. Gives their number."""
+    deleted = ChatSession.objects.filter(id__in=list(chat_session_ids), deleted_at__isnull=False)
+    rows = list(deleted.select_for_update().order_by("id"))
+    ChatSession.objects.filter(id__in=[row.id for row in rows]).update(deleted_at=None)
+    for row in rows:
+        emit("session.restored", tenant_id=row.tenant_id, chat_session_id=row.id)
+    return len(rows)
+
+
 def request_cancel(*, chat_session_ids: Iterable[UUID]) -> None:
     """Ask whoever writes the running replies of these chat sessions to stop."""
     Message.objects.filter(chat_session_id__in=list(chat_session_ids), status=Message.Status.STREAMING).update(

@@ -75,6 +75,7 @@ class ChatSession(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["end_user", "-last_activity"], name="chat_session_by_user"),
             models.Index(fields=["tenant", "-last_activity"], name="chat_session_by_tenant"),
+            models.Index(fields=["-last_activity"], name="chat_session_by_activity"),
         ]
 
     def __str__(self) -> str:

@@ -40,7 +40,7 @@ class PromptTemplate(models.Model):
     is_active = models.BooleanField("active", default=True, help_text="Inactive ones take no new conversations.")
     is_default = models.BooleanField("default", default=False, help_text="Answers when nobody chose a personality.")
     current_version = models.ForeignKey(
-        "PromptVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+", editable=False
+        "PromptVersion", null=True, blank=True, on_delete=models.RESTRICT, related_name="+", editable=False
     )
     seed_digest = models.CharField(
         max_length=64, blank=True, editable=False, help_text="What seed_templates wrote last, to see staff's edits."
@@ -104,7 +104,7 @@ class PromptVersion(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.template_id} v{self.number}"
+        return f"Version {self.number}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Only the first time. Raises ImmutableError."""

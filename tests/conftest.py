@@ -120,9 +120,11 @@ def embedded_server(
 ) -> Iterator[Server]:
     """Chatify as `make run` has it: one process, SQLite, no Redis; the model is the test provider's."""
     database_url = copy_sqlite(prepared_sqlite, tmp_path_factory.mktemp("embedded"))
-    server = Server(prepared_sqlite, database_url, **_model_of(provider)).start()
-    yield server
-    server.close()
+    server = Server(prepared_sqlite, database_url, **_model_of(provider))
+    try:
+        yield server.start()
+    finally:
+        server.close()
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +172,8 @@ class MakeServer:
     def beside(self, server: Server, **env: str | None) -> Server:
         """Another process on the database and the Redis of a server."""
         prepared = Prepared(server.database_url, server.key, server.other_key)
-        return self._add(Server(prepared, server.database_url, **{**server.env, **env}), start=True)
+        env = {**server.env, **env}
+        return self._add(Server(prepared, env.pop("DATABASE_URL") or "", **env), start=True)
 
     def _add(self, server: Server, start: bool) -> Server:
         self.made.append(server)

@@ -21,7 +21,7 @@ _KEY = re.compile(r"ck_([a-z0-9]{8})_[A-Za-z0-9_-]{32,64}")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
-def create_api_key(*, tenant: Tenant, name: str, key: str = "") -> str:
+def create_api_key(*, tenant: Tenant, name: str, key: str = "", expires_at: datetime | None = None) -> str:
     """Make a key and give its plain text, which is nowhere stored. `key` sets the text (for a demo's).
 
     Raises ValueError for a text that is not of the form ck_<8>_<32 to 64>.
@@ -30,7 +30,7 @@ def create_api_key(*, tenant: Tenant, name: str, key: str = "") -> str:
     match = _KEY.fullmatch(key)
     if match is None:
         raise ValueError("An API key looks like ck_<8 lower-case letters or digits>_<32 to 64 letters or digits>.")
-    ApiKey.objects.create(tenant=tenant, name=name, prefix=match[1], digest=_digest(key))
+    ApiKey.objects.create(tenant=tenant, name=name, prefix=match[1], digest=_digest(key), expires_at=expires_at)
     return key
 
 

@@ -29,6 +29,10 @@ class UserManager(BaseUserManager["User"]):
         """A person who may do everything in the admin."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
+    def get_by_natural_key(self, username: str | None) -> User:
+        """As people type it: capitals do not matter."""
+        return self.get(email=(username or "").lower())
+
 
 class User(AbstractBaseUser, PermissionsMixin):
     """A person who signs in: staff, and later everybody who registers."""

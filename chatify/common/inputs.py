@@ -14,9 +14,16 @@ from chatify.common.strict_json import is_storable
 
 MAX_MESSAGE = 8_000
 MAX_BODY = 64 * 1024
+MAX_ERRORS = 20
+"""A body may have thousands of wrong fields; so many are told."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_CODES = {"missing": "required", "extra_forbidden": "unknown_field", "string_too_long": "too_long"}
+_CODES = {
+    "missing": "required",
+    "extra_forbidden": "unknown_field",
+    "string_too_long": "too_long",
+    "string_too_short": "too_short",
+}
 
 
 def _storable(text: str) -> str:
@@ -79,7 +86,8 @@ def check_query(model: type[M], parameters: Mapping[str, str]) -> M:
 
 def invalid_input(error: ValidationError) -> InvalidInput:
     """Our error for pydantic's. The input itself is not repeated: it may be huge, private or unprintable."""
-    errors = [_field_error(dict(item)) for item in error.errors(include_input=False, include_url=False)]
+    told = error.errors(include_input=False, include_url=False)[:MAX_ERRORS]
+    errors = [_field_error(dict(item)) for item in told]
     first = errors[0]
     detail = f"{first.field}: {first.message}" if first.field else first.message
     return InvalidInput(detail, errors=errors)

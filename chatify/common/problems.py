@@ -8,15 +8,20 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import orjson
+import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from chatify.common.errors import ChatifyError, Forbidden, NotAuthenticated, NotFound, TooLarge
+from chatify.common.errors import ChatifyError, Forbidden, NotAuthenticated, NotFound, TooLarge, Unavailable
 
 PROBLEM = "application/problem+json"
+AWAY_RETRY_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T", bound=HttpResponseBase)
 
@@ -63,6 +68,8 @@ def translate(exception: Exception) -> ChatifyError | None:
         return Forbidden()
     if isinstance(exception, RequestDataTooBig):
         return TooLarge()
+    if isinstance(exception, OperationalError | InterfaceError):
+        return database_away()
     if isinstance(exception, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return NotAuthenticated()
     if isinstance(exception, exceptions.APIException):
@@ -70,6 +77,12 @@ def translate(exception: Exception) -> ChatifyError | None:
         error.status, error.title = exception.status_code, HTTPStatus(exception.status_code).phrase
         return error
     return None
+
+
+def database_away() -> Unavailable:
+    """What is told while the database cannot be reached, or is restarting."""
+    log.warning("database_away")
+    return Unavailable("The database is away.", retry_after=AWAY_RETRY_SECONDS)
 
 
 def _with_retry_after(response: T, error: ChatifyError) -> T:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
@@ -18,7 +19,10 @@ from django.db import InterfaceError, OperationalError, connection, reset_querie
 P = ParamSpec("P")
 R = TypeVar("R")
 
+AWAY_SECONDS = 1.0
+
 _pool: ThreadPoolExecutor | None = None
+_away_until = 0.0
 
 
 async def in_db_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -48,9 +52,22 @@ def _run(job: Callable[[], R]) -> R:
     if settings.DEBUG:
         reset_queries()
     try:
-        return job()
+        return _try(job)
     except (OperationalError, InterfaceError):
         if connection.connection is None or connection.is_usable():
             raise
         connection.close()  # the database was restarted under an idle connection
+        return _try(job)
+
+
+def _try(job: Callable[[], R]) -> R:
+    """Run a job. Those that waited behind one that got no connection at all fail at once, as it did."""
+    global _away_until
+    if connection.connection is None and monotonic() < _away_until:
+        raise OperationalError("The database was away a moment ago.")
+    try:
         return job()
+    except OperationalError:
+        if connection.connection is None:
+            _away_until = monotonic() + AWAY_SECONDS
+        raise

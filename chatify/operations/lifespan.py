@@ -122,6 +122,12 @@ def with_services(app: Any) -> Any:
     return served
 
 
+def check_alone() -> None:
+    """Raises AlreadyServing while another server uses this SQLite database."""
+    if settings.SQLITE_LOCK_FILE:
+        _lock(settings.SQLITE_LOCK_FILE).close()
+
+
 def _lock(path: str) -> IO[str]:
     file = open(path, "w")  # noqa: SIM115  (held until the process ends)
     try:

@@ -14,12 +14,14 @@ import orjson
 import structlog
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import InterfaceError, OperationalError
 
 from chatify.accounts.api.authentication import bearer
 from chatify.accounts.credentials import principal_of_key, redeem_ticket
 from chatify.accounts.principal import Principal
 from chatify.common.errors import ChatifyError, InvalidInput, NotAuthenticated, NotFound, TooLarge, Unavailable
 from chatify.common.inputs import MAX_BODY
+from chatify.common.problems import database_away
 from chatify.common.strict_json import parse
 from chatify.common.threads import in_db_thread
 from chatify.realtime import sockets
@@ -84,7 +86,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             chat_session, live = await follow(self.runtime, self.principal, self.chat_session_id, self)
         except NotFound:
             await self.close_with(4404)
-        except Unavailable:
+        except (Unavailable, OperationalError, InterfaceError):
             await self.close_with(1012)
         except ChatifyError as error:
             await self.close_with(4401 if isinstance(error, NotAuthenticated) else 4403)
@@ -172,12 +174,16 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """One frame. A bad one is answered, and never closes the socket, unless they are many."""
+        if self.is_closed:
+            return
         self.heard_at = time.monotonic()
         event_id = None
         try:
             raw = bytes_data if text_data is None else text_data.encode()
             event_id = _event_id(raw or b"")
             await handle(self, parse_frame(parse(raw or b"", max_bytes=MAX_BODY)))
+        except (OperationalError, InterfaceError):
+            self.deliver(error_frame(database_away(), event_id))
         except ChatifyError as error:
             self.deliver(error_frame(error, event_id))
             if isinstance(error, InvalidInput | TooLarge):

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 import orjson
+import structlog
 
 from chatify.turns.live import Delta, Event
 
@@ -18,6 +19,8 @@ MAX_WAITING = 2_000
 """Events; deltas of one reply count once, as they are merged."""
 
 Send = Callable[[str], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
 
 
 class Outgoing:
@@ -34,6 +37,8 @@ class Outgoing:
     def put(self, event: Event) -> None:
         """Send this when its turn comes."""
         if len(self._events) >= MAX_WAITING:
+            self._merge()
+        if len(self._events) >= MAX_WAITING:
             self.is_overflowing = True
             return
         self._events.append(event)
@@ -48,7 +53,7 @@ class Outgoing:
     async def drain(self, down_to: int = 0) -> None:
         """Wait until at most `down_to` events wait, or nothing can be sent."""
         # Rare; an event to wait for would cost at every send.
-        while len(self._events) > down_to and self._task is not None and not self._task.done():  # noqa: ASYNC110
+        while self._unsent > down_to and self._task is not None and not self._task.done():  # noqa: ASYNC110
             await asyncio.sleep(DRAIN_SECONDS)
 
     def close(self) -> None:
@@ -68,6 +73,8 @@ class Outgoing:
                 await self._wake.wait()
         except (OSError, RuntimeError):
             pass  # the peer is gone
+        except Exception:  # a bug of ours: without this the socket would hang for ever
+            log.exception("event_not_sent")
         on_failure()
 
     @property
@@ -76,6 +83,16 @@ class Outgoing:
         return self.is_overflowing or (
             self.sending_since is not None and monotonic() - self.sending_since > SEND_SECONDS
         )
+
+    @property
+    def _unsent(self) -> int:
+        return len(self._events) + (self.sending_since is not None)
+
+    def _merge(self) -> None:
+        merged: deque[Event] = deque()
+        while self._events:
+            merged.append(self._next())
+        self._events = merged
 
     def _next(self) -> Event:
         event = self._events.popleft()

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 
 from chatify.accounts.principal import Principal
 from chatify.common.errors import Conflict, InvalidInput, NotFound
+from chatify.common.prepared import insert_rows, update_rows
 from chatify.events.bus import emit
 from chatify.turns.rows import (
     LEASE,
@@ -58,7 +59,7 @@ def accept(
         raise InvalidInput.at("model", "unknown_model", f"The model on offer is {settings.CHAT_MODEL}.")
     try:
         return _accept(principal, chat_session_id, owner, content, client_message_id)
-    except IntegrityError:
+    except (IntegrityError, Conflict):  # a message that was accepted stays accepted after the end, too
         known = _find_duplicate(principal, chat_session_id, content, client_message_id)
         if known is None:
             raise
@@ -76,8 +77,8 @@ def _accept(
     if row.running_reply_id is None:
         spec, reply = new_reply(row, message.seq + 1, owner, [*history(row), (Message.Role.USER, content)])
         message.answered_by_id = reply.id
-    Message.objects.bulk_create([message, reply] if reply else [message])
-    ChatSession.objects.filter(id=row.id).update(**_accepted_changes(row, message, reply))
+    insert_rows([message, reply] if reply else [message])
+    update_rows(ChatSession, {"id": row.id}, _accepted_changes(row, message, reply))
     emit("message.created", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=message.id)
     return Accepted(wire(message, row), message.seq, spec)
 
@@ -157,9 +158,9 @@ def finish(*, spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
         return None
     if not row.is_open and outcome.status == _Status.COMPLETE:
         outcome.status = _Status.CANCELLED
-    mine = Message.objects.filter(id=spec.message_id, status=_Status.STREAMING, lease_owner=owner)
     ending = _ending(outcome, row.now)
-    if not mine.update(**ending):
+    mine = {"id": spec.message_id, "status": _Status.STREAMING, "lease_owner": owner}
+    if not update_rows(Message, mine, ending):
         return None
     next_reply = _close_turn(row, spec.seq, owner, tokens=ending["prompt_tokens"] + ending["completion_tokens"])
     emit(f"reply.{outcome.status}", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=spec.message_id)
@@ -192,10 +193,10 @@ def _close_turn(
     """Give the chat session free, or to the next reply if somebody wrote meanwhile."""
     changes: dict[str, Any] = {"running_reply_id": None, "last_activity": row.now}
     if tokens:
-        changes["total_tokens_used"] = F("total_tokens_used") + tokens
+        changes["total_tokens_used"] = row.total_tokens_used + tokens
     if epoch is not None:
         changes["epoch"], row = epoch, row._replace(epoch=epoch)
-    ChatSession.objects.filter(id=row.id).update(**changes)
+    update_rows(ChatSession, {"id": row.id}, changes)
     if row.last_seq == seq or not row.is_open or not row.is_age_allowed:
         return None
     if not Message.objects.filter(chat_session_id=row.id, role=Message.Role.USER, answered_by=None).exists():

@@ -86,18 +86,18 @@ class Relay:
         await self.catch_up(moved)
 
     async def catch_up(self, chat_session_ids: Collection[UUID]) -> None:
-        """Tell the followers here what the database has beyond what they were told."""
-        rooms = [room for id_ in chat_session_ids if (room := self._hub.rooms.get(id_)) and room.last_seq >= 0]
+        """Tell the followers here what the database has beyond what they were told, and end what is over."""
+        rooms = [room for id_ in chat_session_ids if (room := self._hub.rooms.get(id_)) is not None]
         if not rooms:
             return
         followed = {room.live.message_id for room in rooms if room.live is not None and room.live.is_remote}
-        known = {room.chat_session_id: room.last_seq for room in rooms}
-        rows = await in_db_thread(news_since, known, followed)
-        for row in rows:
-            if (room := self._hub.rooms.get(row.chat_session_id)) is not None:
-                self._apply(room, row)
-        progress = await in_db_thread(progress_of, list(known))
-        for id_ in [id_ for id_, found in progress.items() if found.is_over]:
+        known = {room.chat_session_id: room.last_seq for room in rooms if room.last_seq >= 0}
+        if known or followed:
+            for row in await in_db_thread(news_since, known, followed):
+                if (found := self._hub.rooms.get(row.chat_session_id)) is not None:
+                    self._apply(found, row)
+        progress = await in_db_thread(progress_of, [room.chat_session_id for room in rooms])
+        for id_ in [id_ for id_, one in progress.items() if one.is_over]:
             await self._end(id_)
 
     def _apply(self, room: Room, row: Row) -> None:
@@ -121,8 +121,8 @@ class Relay:
             self._ask(live, row.lease_owner)
 
     def _follow(self, live: LiveReply, row: Row) -> None:
-        if self._replies.find(live.message_id) is not None:
-            return
+        if row.lease_owner == self._doorbell.name:
+            return  # ours: it is about to be told, or just was
         self._hub.begin(live)
         self._extend(live, 0, row.wire["content"])
         self._ask(live, row.lease_owner)
@@ -134,6 +134,8 @@ class Relay:
             room.live.append(row.wire["content"])
             room.live.told = room.live.length
             self._ask(room.live, row.lease_owner)
+        if row.lease_owner == self._doorbell.name and self._replies.find(row.message_id) is None:
+            self._spawn(self.catch_up([row.chat_session_id]))  # ours, and ended since it was read
         return room.live
 
     def _ask(self, live: LiveReply, owner: str) -> None:

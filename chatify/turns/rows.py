@@ -39,6 +39,7 @@ class LockedChatSession(NamedTuple):
     last_seq: int
     epoch: int
     running_reply_id: UUID | None
+    total_tokens_used: int
     version_id: UUID
     end_user_id: UUID
     end_user__name: str
@@ -164,7 +165,7 @@ def _request(row: LockedChatSession, said: Sequence[tuple[str, str]]) -> ChatReq
     )
     return build_request(
         version=version,
-        model=version.model or settings.CHAT_MODEL,
+        model=(version.model if settings.OPENAI_API_KEY else "") or settings.CHAT_MODEL,
         speaker=row.template__name,
         values=values,
         greeting=row.greeting if len(said) <= settings.CONTEXT_MESSAGES else "",

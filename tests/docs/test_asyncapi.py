@@ -1,6 +1,7 @@
 """docs/asyncapi.json is what the code generates, and what a real conversation looks like."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from chatify.realtime.asyncapi import document
 from chatify.realtime.protocol import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, type_of
 from tests.client import ApiClient, Socket
 from tests.conftest import MakeClient
-from tests.docs.documents import DOCS, fences, first_cells, section
+from tests.docs.documents import DOCS, first_cells, section
 from tests.services.server import Server
 
 API = DOCS / "api.md"
@@ -42,10 +43,13 @@ def test_every_frame_of_a_conversation_is_as_the_document_says(
 
 
 def test_frames_shown_in_the_document_are_valid() -> None:
-    shown = [json.loads(line) for fence in fences(API, "jsonc") for line in fence.text.splitlines() if line[:1] == "{"]
-    for frame in shown:
-        _check(frame, is_client=frame["type"] in {type_of(one) for one in CLIENT_FRAMES} and "seq" not in frame)
-    assert {frame["type"] for frame in shown} >= _server_types() | {type_of(one) for one in CLIENT_FRAMES}
+    sent, received = _shown("What clients send"), _shown("What the server sends")
+    for frame in sent:
+        _check(frame, is_client=True)
+    for frame in received:
+        _check(frame, is_client=False)
+    assert {frame["type"] for frame in sent} == {type_of(one) for one in CLIENT_FRAMES}
+    assert {frame["type"] for frame in received} == _server_types()
 
 
 def test_document_lists_every_close_code() -> None:
@@ -71,6 +75,17 @@ def _talk(ada: ApiClient) -> tuple[Socket, Socket]:
     ada.post(f"/api/v1/sessions/{id_}/end/", {})
     assert phone.wait_closed() == laptop.wait_closed() == 4403
     return phone, laptop
+
+
+def _shown(heading: str) -> list[dict[str, Any]]:
+    """The frames in the block below a heading."""
+    text = re.sub(r"^//.*\n", "", section(API, heading).split("```jsonc\n")[1].split("```")[0], flags=re.MULTILINE)
+    found, decoder = [], json.JSONDecoder()
+    while text := text.strip():
+        frame, end = decoder.raw_decode(text)
+        found.append(frame)
+        text = text[end:]
+    return found
 
 
 def _server_types() -> set[str]:

@@ -35,9 +35,7 @@ def test_example_and_document_name_the_same_settings() -> None:
     assert first_cells(section(OPERATIONS, "Names reserved for later")) == _example(is_later=True)
 
 
-@pytest.mark.parametrize(
-    "name", ["CHAT_MODEL", "CONTEXT_MESSAGES", "OPENAI_BASE_URL"], ids=lambda name: str(name)
-)
+@pytest.mark.parametrize("name", ["CHAT_MODEL", "CONTEXT_MESSAGES", "OPENAI_BASE_URL"])
 def test_document_tells_the_default(name: str) -> None:
     default = str(getattr(settings, name))
     assert f"`{default}`" in row_of(section(OPERATIONS, "Settings that are read"), name)
@@ -52,6 +50,7 @@ def test_document_tells_the_default(name: str) -> None:
         ("CONTEXT_MESSAGES", "21"),
         ("DATABASE_URL", "mysql://localhost/chatify"),
         ("REDIS_URL", "http://localhost"),
+        ("CELERY_BROKER_URL", "sqs://"),
     ],
 )
 def test_wrong_value_stops_the_start_with_one_line(name: str, value: str) -> None:

@@ -60,7 +60,8 @@ class RawServer:
         self.connections += 1
         self._serving.add(asyncio.current_task())
         with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            while not self.is_closing or not self.requests:
+            await self._answer(reader, writer)
+            while not self.is_closing:
                 await self._answer(reader, writer)
         self.closed += 1
         writer.close()

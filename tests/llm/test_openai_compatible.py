@@ -63,10 +63,12 @@ async def read_until_error(answer: list[bytes], *, is_closing: bool = False) -> 
     seen = Chunk()
     async with raw_server() as raw, client(raw.base_url) as provider:
         raw.answer, raw.is_closing = answer, is_closing
-        with pytest.raises(errors.LLMError) as raised:
+        try:
             async for chunk in provider.stream(ask()):
                 seen = add(seen, chunk)
-    return seen.text, raised.value
+        except errors.LLMError as error:
+            return seen.text, error
+    raise AssertionError(f"no error after {seen.text!r}")
 
 
 # The agreed way -----------------------------------------------------------------------------------
@@ -262,6 +264,47 @@ async def test_connection_serves_the_next_call() -> None:
         assert (len(raw.requests), raw.connections) == (3, 1)
 
 
+async def test_done_ends_the_reply_though_the_line_stays_open() -> None:
+    async with raw_server() as raw, client(raw.base_url) as model:
+        raw.answer, raw.is_hanging = [HEAD, *chunked(text("a", "stop") + DONE)], True
+        async with asyncio.timeout(3):
+            assert await read(model) == Chunk("a", "stop", None)
+        await soon(lambda: raw.closed == 1)
+
+
+async def test_line_that_the_provider_closed_is_not_used_again() -> None:
+    async with raw_server() as raw, client(raw.base_url) as model:
+        raw.send(text("a", "stop") + DONE)
+        raw.is_closing = True
+        for _ in range(2):
+            assert (await read(model)).text == "a"
+            await soon(lambda: raw.closed == raw.connections)
+        assert raw.connections == 2
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"])
+async def test_body_without_a_length_ends_with_the_line(head: bytes) -> None:
+    async with raw_server() as raw, client(raw.base_url) as model:
+        raw.answer, raw.is_closing = [head, text("a", "stop") + DONE], True
+        assert await read(model) == Chunk("a", "stop", None)
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x00" * 64, b"HTTP/1.1 abc\r\n\r\n"])
+async def test_what_is_no_http_is_unavailable(answer: bytes) -> None:
+    _, error = await read_until_error([answer], is_closing=True)
+    assert error.code == "provider_unavailable"
+
+
+async def test_many_replies_at_once_have_lines_of_their_own() -> None:
+    async with raw_server() as raw, client(raw.base_url) as model:
+        body = b"".join(text(f"{number} ") for number in range(50)) + STOP + DONE
+        raw.send(body, sizes=[17] * 100)
+        found = await asyncio.gather(*[read(model) for _ in range(40)])
+        assert {chunk.text for chunk in found} == {"".join(f"{number} " for number in range(50))}
+        assert {chunk.text for chunk in await asyncio.gather(*[read(model) for _ in range(40)])} == {found[0].text}
+        assert raw.connections <= 41
+
+
 async def test_reply_that_is_stopped_hangs_up_and_the_next_one_works() -> None:
     async with raw_server() as raw, client(raw.base_url) as model:
         raw.answer, raw.is_hanging = [HEAD, *chunked(text("half"))], True
@@ -286,5 +329,5 @@ async def test_provider_sees_the_hang_up(provider: Provider) -> None:
 
 async def soon(is_true: Any) -> None:
     async with asyncio.timeout(5):
-        while not is_true():
+        while not is_true():  # noqa: ASYNC110  (nothing there sets an event)
             await asyncio.sleep(0.005)

@@ -7,7 +7,9 @@ Format: OpenAI API reference, "Create chat completion", streaming; Server-Sent E
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +31,7 @@ from chatify.llm.streams import Connection, StreamError, StreamPool
 from chatify.llm.types import ChatRequest, Chunk, Usage
 
 LIST_SECONDS = 5
+LAST_BYTE_SECONDS = 0.5
 MAX_EVENT = 1024 * 1024
 MAX_ERROR_BODY = 16 * 1024
 
@@ -65,6 +68,9 @@ class OpenAICompatible:
                             yield chunk
                         if error is not None:
                             raise error
+                        if payloads[-1] == b"[DONE]":
+                            await _read_to_the_end(connection)
+                            return
             finally:
                 connection.release()
         except TimeoutError:
@@ -125,6 +131,14 @@ class OpenAICompatible:
             self._refused[request.model] = refused | {parameter}
             return ProviderUnavailable(f"The model takes no {parameter}; asking again without it.")
         return _status_error(answer.status, text, _seconds(answer.headers.get("retry-after")))
+
+
+async def _read_to_the_end(connection: Connection) -> None:
+    """What lets the connection serve the next call; a server that leaves its answer open is not waited for."""
+    with suppress(TimeoutError, StreamError):
+        async with asyncio.timeout(LAST_BYTE_SECONDS):
+            while await connection.read():
+                pass
 
 
 def _parse(payloads: Sequence[bytes]) -> tuple[Chunk, LLMError | None]:

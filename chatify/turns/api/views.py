@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from pydantic import BaseModel, Field
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -97,6 +97,10 @@ class TurnView(AsyncAPIView):
 
 class MessageList(TurnView):
     """The messages of a chat session."""
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        """As they are; but a list of messages is no stream."""
+        return [JSONRenderer()] if self.request.method == "GET" else super().get_renderers()
 
     @extend_schema(operation_id="send_message", request=MessageBody, responses=_answers(TurnObject))
     async def post(self, request: Request, chat_session_id: UUID) -> HttpResponseBase:

@@ -37,8 +37,13 @@ class Command(BaseCommand):
             self._serve_one(host, port)
 
     def _serve_one(self, host: str, port: int) -> None:
+        from chatify.operations.lifespan import AlreadyServing, check_alone
         from chatify.operations.server import config
 
+        try:
+            check_alone()  # said here in one line; the lifespan takes the lock
+        except AlreadyServing as error:
+            raise CommandError(str(error)) from None
         server = uvicorn.Server(config(host, port))
         server.run()
         if not server.started:

@@ -1,0 +1,183 @@
+"""What every admin page of Chatify stands on: unfold's classes with Django's types, and fields for lists."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", bound=Model)
+
+if TYPE_CHECKING:
+    # unfold ships no types; its classes take the place of Django's and keep their interface.
+    from django.contrib.admin import ModelAdmin as StaffAdmin
+    from django.contrib.admin import TabularInline as StaffInline
+    from django.contrib.admin.widgets import AdminIntegerFieldWidget as NumberInput
+    from django.contrib.admin.widgets import AdminTextareaWidget as TextArea
+    from django.contrib.admin.widgets import AdminTextInputWidget as TextInput
+    from django.core.paginator import Paginator as UncountedPaginator
+    from django.forms import ModelForm as StaffForm
+
+    def action(**options: Any) -> Callable[[F], F]:
+        """An action of the list (`actions`) or of one object (`actions_detail`)."""
+
+    def display(**options: Any) -> Callable[[F], F]:
+        """A column, or a read-only field."""
+else:
+    from unfold.admin import ModelAdmin, TabularInline
+    from unfold.decorators import action, display
+    from unfold.paginator import InfinitePaginator as UncountedPaginator
+    from unfold.widgets import UnfoldAdminDecimalFieldWidget as NumberInput
+    from unfold.widgets import UnfoldAdminTextareaWidget as TextArea
+    from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
+
+    class StaffAdmin(ModelAdmin):
+        """An admin page in the house's look. The parameter is the model, for the type checker only."""
+
+        list_filter_sheet = True
+        warn_unsaved_form = True
+
+        def __class_getitem__(cls, item):
+            return cls
+
+    class StaffForm(forms.ModelForm):
+        """The form of an admin page."""
+
+        def __class_getitem__(cls, item):
+            return cls
+
+    class StaffInline(TabularInline):
+        """Rows of a related model on an admin page."""
+
+        def __class_getitem__(cls, item):
+            return cls
+
+
+__all__ = [
+    "NumberInput",
+    "StaffAdmin",
+    "StaffForm",
+    "StaffInline",
+    "TagsField",
+    "TextArea",
+    "TextInput",
+    "UncountedPaginator",
+    "ViewOnly",
+    "action",
+    "admin_url",
+    "as_uuid",
+    "dialog",
+    "display",
+    "go_to",
+    "link",
+    "only",
+    "time_column",
+    "when",
+]
+
+
+class ViewOnly:
+    """A page on which nothing can be added, changed or deleted."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody may."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody may."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody may."""
+        return False
+
+
+class TagsField(forms.Field):
+    """A list of short texts as one line: `warm, curious`. A text with a comma stands in double quotes."""
+
+    def __init__(self, *, max_items: int, max_item_length: int, **options: Any) -> None:
+        self.max_items, self.max_item_length = max_items, max_item_length
+        super().__init__(required=False, widget=TextInput(), **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        """The list as people edit it; what they typed stays."""
+        if not isinstance(value, list | tuple):
+            return value
+        return ", ".join(f'"{item}"' if "," in item else item for item in value)
+
+    def to_python(self, value: Any) -> list[str]:
+        """The texts in their order, each once."""
+        if isinstance(value, list | tuple):
+            return list(value)
+        line = ",".join((value or "").replace("\0", "").splitlines())
+        items = next(csv.reader([line], skipinitialspace=True), [])
+        return list(dict.fromkeys(text for item in items if (text := " ".join(item.split()))))
+
+    def validate(self, value: Sequence[str]) -> None:
+        """Raises ValidationError for too many or too long ones."""
+        if len(value) > self.max_items:
+            raise ValidationError(f"These are {len(value)}; at most {self.max_items} are allowed.")
+        for item in value:
+            if len(item) > self.max_item_length:
+                raise ValidationError(f"“{item[:60]}” is longer than {self.max_item_length} characters.")
+
+
+def admin_url(model: str, page: str = "changelist", *args: object) -> str:
+    """The address of a page of the admin: `admin_url("accounts_enduser", "change", user.id)`."""
+    return reverse(f"admin:{model}_{page}", args=args)
+
+
+def link(address: str, text: object) -> SafeString:
+    """A link in the admin's look."""
+    return format_html('<a href="{}" class="text-link">{}</a>', address, text)
+
+
+def go_to(address: str) -> HttpResponse:
+    """What a confirmed dialog answers: the browser is to go there."""
+    return HttpResponse(headers={"HX-Redirect": address})
+
+
+def dialog(title: str, description: str, button: str) -> dict[str, Any]:
+    """The question before an action. It makes the action a POST, so that no foreign link can cause it."""
+    return {"title": title, "description": description, "form_class": None, "form_submit_text": button}
+
+
+def as_uuid(text: object) -> UUID | None:
+    """The UUID that a text is, in whichever way it is written."""
+    try:
+        return UUID(str(text).strip())
+    except ValueError:
+        return None
+
+
+def only(rows: QuerySet[M], object_id: object) -> QuerySet[M]:
+    """The row of this id; none when there is none, or when an address holds something else than an id."""
+    found = as_uuid(object_id)
+    return rows.filter(pk=found) if found else rows.none()
+
+
+def when(moment: datetime | None) -> str:
+    """A time for people, in the server's time zone."""
+    return f"{timezone.localtime(moment):%d %b %Y, %H:%M}" if moment else "–"
+
+
+def time_column(field: str, title: str) -> Callable[[Any, Any], str]:
+    """A column, or a read-only field, with a time of the row: `show_created = time_column("created_at", "Created")`."""
+
+    @display(description=title, ordering=field)
+    def show(page: Any, row: Any) -> str:
+        return when(getattr(row, field))
+
+    return show

@@ -1,0 +1,155 @@
+"""The form of a personality: what is its own, and what makes a version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from chatify.accounts.admin_base import NumberInput, StaffForm, TagsField, TextArea, TextInput
+from templates_app.actions import Draft
+from templates_app.checks import PromptProblem, check_greeting, check_prompt
+from templates_app.models import PromptTemplate
+from templates_app.rendering import MAX_TRAIT, MAX_TRAITS
+
+MEANINGS = {
+    "user.name": "what the person wants to be called",
+    "user.age": "their age, if known",
+    "user.interests": "what they like",
+    "user.style": "how they like to be talked to",
+    "time.part_of_day": "morning, afternoon, evening or night",
+    "topics": "what the conversation was about lately",
+    "mood": "how they seem to feel",
+}
+"""What the variables of a prompt stand for, in words for staff."""
+
+
+def _prompt_help() -> SafeString:
+    rows = format_html_join("", "<li><code>{{{{ {} }}}}</code> {}</li>", MEANINGS.items())
+    return format_html(
+        "Speak to the personality: “You are …”. It is checked when you save: a personality never claims to be human. "
+        'Variables, filled in for each person:<ul class="variables">{}</ul>',
+        rows,
+    )
+
+
+class PersonalityForm(StaffForm[PromptTemplate]):
+    """A personality with its current version. Saving is `templates_app.actions.save_personality`'s."""
+
+    system_prompt = forms.CharField(
+        label="System prompt",
+        strip=False,
+        widget=TextArea({"rows": 24, "class": "prompt", "spellcheck": "true"}),
+        help_text=_prompt_help(),
+    )
+    personality_traits = TagsField(
+        label="Traits",
+        max_items=MAX_TRAITS,
+        max_item_length=MAX_TRAIT,
+        help_text="With commas in between: warm, curious, direct. They are added to the prompt.",
+    )
+    temperature = forms.FloatField(
+        min_value=0,
+        max_value=2,
+        initial=0.8,
+        widget=NumberInput({"step": "0.05"}),
+        help_text="0 is the same every time, 2 is wild. 0.7 to 1.0 suits conversation.",
+    )
+    max_tokens = forms.IntegerField(
+        label="Token limit",
+        min_value=1,
+        max_value=32_000,
+        initial=400,
+        widget=NumberInput(),
+        help_text="The longest reply; 100 tokens are about 75 words.",
+    )
+    # Not `model`: the admin page has an attribute of that name.
+    model_name = forms.CharField(
+        label="Model",
+        required=False,
+        max_length=120,
+        widget=TextInput(),
+        help_text="Empty: the server's default model.",
+    )
+
+    class Meta:
+        model = PromptTemplate
+        fields = ("name", "slug", "description", "greeting", "tenant", "adult_only", "is_active", "is_default")
+        widgets: ClassVar = {
+            "description": TextArea({"rows": 2}),
+            "greeting": TextArea({"rows": 3}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        version = self.instance.current_version
+        if version is not None:
+            draft = Draft.of(version)
+            self.initial = {
+                **self.initial,
+                "system_prompt": draft.system_prompt,
+                "personality_traits": list(draft.personality_traits),
+                "temperature": draft.temperature,
+                "max_tokens": draft.max_tokens,
+                "model_name": draft.model,
+            }
+
+    @property
+    def draft(self) -> Draft:
+        """What was entered of a version. Only after the form was found valid."""
+        entered = self.cleaned_data
+        return Draft(
+            system_prompt=entered["system_prompt"],
+            temperature=entered["temperature"],
+            max_tokens=entered["max_tokens"],
+            personality_traits=tuple(entered["personality_traits"]),
+            model=entered["model_name"],
+        )
+
+    def clean_system_prompt(self) -> str:
+        """Raises ValidationError with the place of each problem."""
+        return _checked(self.cleaned_data["system_prompt"], check_prompt)
+
+    def clean_greeting(self) -> str:
+        """Raises ValidationError with the place of each problem."""
+        return _checked(self.cleaned_data["greeting"], check_greeting)
+
+    def clean_description(self) -> str:
+        """Raises ValidationError with the place of each problem."""
+        return _checked(self.cleaned_data["description"], check_greeting)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a default that not everybody gets, and a second shared one of the same slug."""
+        entered = super().clean() or self.cleaned_data
+        is_for_all = not entered.get("tenant") and not entered.get("adult_only") and entered.get("is_active")
+        if entered.get("is_default") and not is_for_all:
+            self.add_error("is_default", "The default has to be for everybody: active, of no tenant, not adult only.")
+        slug = entered.get("slug")
+        others = PromptTemplate.objects.exclude(id=self.instance.id).filter(tenant=entered.get("tenant"), slug=slug)
+        if slug and others.exists():
+            self.add_error("slug", "There is another personality of this slug.")
+        return entered
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # That there is one default is kept by save_personality, which takes it from the one that was it.
+        found: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return {*found, "is_default"}
+
+
+def _checked(text: str, check: Callable[[str], list[PromptProblem]]) -> str:
+    # Browsers send CRLF; an unchanged prompt must stay the same.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if problems := check(text):
+        raise ValidationError([describe(problem) for problem in problems])
+    return text
+
+
+def describe(problem: PromptProblem) -> str:
+    """A problem with its place, for staff."""
+    is_named = not problem.excerpt or problem.excerpt in problem.message
+    excerpt = "" if is_named else f" “{problem.excerpt}”"
+    return f"Line {problem.line}, column {problem.column}:{excerpt} {problem.message}"

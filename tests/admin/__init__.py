@@ -1,0 +1,1 @@
+"""Staff in Django admin."""

@@ -1,0 +1,98 @@
+"""The admin in a real browser: it looks after its policy, and what staff do reaches those who chat."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.client import ApiClient
+from tests.services.server import Server
+
+pytestmark = pytest.mark.parametrize("server", ["embedded"], indirect=True)
+
+EMAIL = "boss@example.com"
+PASSWORD = "a-long-password"
+PAGES = (
+    "", "templates_app/prompttemplate/", "templates_app/prompttemplate/add/", "chat_sessions/chatsession/",
+    "chat_sessions/feedback/", "accounts/enduser/", "accounts/tenant/", "accounts/apikey/add/", "accounts/user/add/",
+    "auth/group/add/",
+)  # fmt: skip
+
+
+@pytest.fixture
+def problems(page: Page) -> list[str]:
+    """What the browser complained about."""
+    found: list[str] = []
+    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+@pytest.fixture
+def admin(page: Page, server: Server, problems: list[str]) -> Page:
+    """The admin's first page, signed in."""
+    code = (
+        "from chatify.accounts.models import User;"
+        f"name = '{EMAIL}'; User.objects.filter(email=name) or User.objects.create_superuser(name, '{PASSWORD}')"
+    )
+    server.manage("shell", "-c", code)
+    page.goto(f"{server.url}/admin/")
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Personalities on offer")).to_be_visible()
+    return page
+
+
+def _open_prompt(admin: Page, server: Server, name: str) -> None:
+    admin.goto(f"{server.url}/admin/templates_app/prompttemplate/?q={name}")
+    admin.locator("#result_list tbody th a").first.click()
+
+
+def test_every_page_works_under_its_policy(admin: Page, server: Server, problems: list[str]) -> None:
+    for path in PAGES:
+        answer = admin.goto(f"{server.url}/admin/{path}")
+        assert answer is not None
+        assert (path, answer.status) == (path, 200)
+    assert problems == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_form_of_a_personality_fits_the_screen(admin: Page, server: Server, width: int) -> None:
+    admin.set_viewport_size({"width": width, "height": 800})
+    _open_prompt(admin, server, "dating_advice")
+    expect(admin.get_by_label("System prompt")).to_be_visible()
+    assert admin.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_wrong_prompt_is_refused_and_a_good_one_becomes_a_version(
+    admin: Page, server: Server, problems: list[str]
+) -> None:
+    _open_prompt(admin, server, "general_conversation")
+    prompt = admin.get_by_label("System prompt")
+    before = prompt.input_value()
+    prompt.fill("You are Theo.\nYou are a real human being.")
+    admin.get_by_role("button", name="Save and continue editing").click()
+    expect(admin.get_by_text("Line 2, column 1: “You are a real human being.”")).to_be_visible()
+    prompt.fill(f"{before}\nYou like maps.")
+    admin.get_by_role("button", name="Save and continue editing").click()
+    expect(admin.get_by_text("running conversations keep theirs")).to_be_visible()
+    admin.locator("#tabs-items").get_by_text("Versions").click()
+    expect(admin.get_by_role("link", name="Version 1", exact=True)).to_be_visible()
+    assert problems == []
+
+
+def test_conversation_that_staff_end_takes_no_more_messages(
+    admin: Page, server: Server, alice: ApiClient, problems: list[str]
+) -> None:
+    chat_session = alice.start()
+    alice.send(chat_session["id"], "<script>alert(1)</script> [[say:Well.]]")
+    with alice.socket(chat_session["id"]) as socket:
+        socket.recv_until("session.ready")
+        admin.goto(f"{server.url}/admin/chat_sessions/chatsession/{chat_session['id']}/change/")
+        expect(admin.get_by_role("region", name="Conversation")).to_contain_text("<script>alert(1)</script>")
+        admin.get_by_role("link", name=re.compile(r"\bEnd$")).click()
+        admin.get_by_role("button", name="End it").click()
+        assert socket.recv_until("session.ended")["reason"] == "ended_by_staff"
+    expect(admin.get_by_text("Ended: 1 conversation.")).to_be_visible()
+    assert problems == []

@@ -1,0 +1,57 @@
+"""The API's routes as Django knows them, so that no test of "every route" can forget one."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+# What makes a call right, where a body is needed. A new route that needs one has to come in here.
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("PATCH", "session-detail"): {"title": "changed"},
+    ("POST", "message-list"): {"content": "hello"},
+    ("POST", "session-feedback"): {"rating": 1},
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one route."""
+
+    method: str
+    name: str
+    pattern: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.name}"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """A right body for it."""
+        return BODIES.get((self.method, self.name), {})
+
+    def path(self, **values: str) -> str:
+        """Its path with these ids."""
+        return "/" + re.sub(r"<\w+:(\w+)>", lambda match: values[match[1]], self.pattern)
+
+
+def api_routes() -> list[Route]:
+    """All methods of all routes below /api/v1/."""
+    return [route for route in _walk(get_resolver(), "") if route.pattern.startswith("api/v1/")]
+
+
+def object_routes() -> list[Route]:
+    """Those of one chat session."""
+    return [route for route in api_routes() if "chat_session_id" in route.pattern]
+
+
+def _walk(resolver: URLResolver, prefix: str) -> Iterator[Route]:
+    for entry in resolver.url_patterns:
+        pattern = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from _walk(entry, pattern)
+        elif isinstance(entry, URLPattern) and (view := getattr(entry.callback, "cls", None)) is not None:
+            yield from (Route(name.upper(), entry.name or "", pattern) for name in _METHODS if hasattr(view, name))

@@ -1,0 +1,85 @@
+"""Queries that are compiled once give what the ORM gives."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+
+from chatify.accounts.models import EndUser, Tenant
+from chatify.common.ids import uuid7
+from chatify.common.prepared import PreparedQuery
+
+pytestmark = pytest.mark.django_db
+FIELDS = ("id", "external_id", "age", "interests", "created_at", "tenant_id", "tenant__slug")
+
+
+def people(tenant_id: UUID, name: str) -> QuerySet:
+    adults = Q(age__gte=18) | Q(age=None)
+    return (
+        EndUser.objects.filter(adults, tenant_id=tenant_id, name=name).order_by("external_id").values_list(*FIELDS)[:2]
+    )
+
+
+@pytest.fixture
+def tenants() -> list[Tenant]:
+    made = [Tenant.objects.create(slug=f"t{number}", name="T") for number in range(2)]
+    for tenant in made:
+        for number, age in enumerate((30, 17, None, 99)):
+            EndUser.objects.create(
+                tenant=tenant, external_id=f"p{number}", name="Ada", age=age, interests=["🦊", number]
+            )
+    return made
+
+
+@pytest.fixture
+def prepared() -> PreparedQuery:
+    return PreparedQuery(people, tenant_id=UUID(int=1), name="stand-in")
+
+
+def test_rows_are_those_of_the_orm(prepared: PreparedQuery, tenants: list[Tenant]):
+    for tenant in tenants:
+        for name in ("Ada", "Eve", "' or 1=1 --", "stand-in"):
+            rows = prepared.rows(tenant_id=tenant.id, name=name)
+            assert rows == list(people(tenant.id, name))
+    assert [row[1] for row in prepared.rows(tenant_id=tenants[0].id, name="Ada")] == ["p0", "p2"]
+
+
+def test_values_come_back_with_their_types(prepared: PreparedQuery, tenants: list[Tenant]):
+    id_, _, age, interests, created_at, tenant_id, slug = prepared.rows(tenant_id=tenants[0].id, name="Ada")[0]
+    assert (age, interests, tenant_id, slug) == (30, ["🦊", 0], tenants[0].id, "t0")
+    assert isinstance(id_, UUID)
+    assert isinstance(created_at, datetime)
+    assert created_at.tzinfo == UTC
+
+
+def test_one_query_is_run_and_no_value_is_left_over(prepared: PreparedQuery, tenants: list[Tenant]):
+    prepared.rows(tenant_id=tenants[0].id, name="Ada")
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert prepared.rows(tenant_id=uuid7(), name="Ada") == []
+    assert len(queries) == 1
+
+
+def test_time_of_the_database_is_read_anew():
+    now = PreparedQuery(lambda slug: Tenant.objects.filter(slug=slug).annotate(now=Now()).values_list("now"), slug="x")
+    Tenant.objects.create(slug="t", name="T")
+    first = now.rows(slug="t")[0][0]
+    second = now.rows(slug="t")[0][0]
+    assert isinstance(first, datetime)
+    assert second >= first
+
+
+def test_stand_in_that_does_not_come_up_is_refused():
+    unused = PreparedQuery(lambda slug, name: Tenant.objects.filter(slug=slug).values_list("id"), slug="x", name="y")
+    with pytest.raises(ValueError, match="stand-in"):
+        unused.rows(slug="t", name="T")
+
+
+def test_all_values_have_to_be_given(prepared: PreparedQuery):
+    with pytest.raises(KeyError):
+        prepared.rows(name="Ada")
