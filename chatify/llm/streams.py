@@ -48,14 +48,16 @@ class StreamPool:
 
         The caller reads the body with `read()` and has to call `release()`. Raises StreamError, TimeoutError.
         """
-        connection = self._take() or await self._connect()
         head = f"POST {self._url.path}{path} HTTP/1.1\r\n{self._head}\r\nContent-Length: {len(body)}\r\n\r\n"
-        try:
-            await connection.ask(head.encode("latin-1") + body)
-        except BaseException:
-            connection.abort()
-            raise
-        return connection
+        request = head.encode("latin-1") + body
+        idle = self._take()
+        if idle is not None:
+            try:
+                return await _ask(idle, request)
+            except StreamError as error:
+                if error.is_begun:
+                    raise  # otherwise the server closed it while it was idle: that is no failure
+        return await _ask(await self._connect(), request)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -90,6 +92,15 @@ class StreamPool:
                 raise
             raise StreamError(f"No connection ({type(error).__name__}).") from None
         return connection
+
+
+async def _ask(connection: Connection, request: bytes) -> Connection:
+    try:
+        await connection.ask(request)
+    except BaseException:
+        connection.abort()
+        raise
+    return connection
 
 
 class Connection(asyncio.Protocol):

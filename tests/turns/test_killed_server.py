@@ -36,7 +36,9 @@ def killed(
 ) -> Iterator[Killed]:
     make_server = MakeServer(request, tmp_path_factory.mktemp("killed"))
     try:
-        yield kill_in_the_middle(make_server(), provider)
+        found = kill_in_the_middle(make_server(), provider)
+        yield found
+        found.client.close()
     finally:
         for server in make_server.made:
             server.close()

@@ -6,7 +6,7 @@ from itertools import pairwise
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatify.turns.live import Delta, Event, Hub, LiveReply, Room, ended_event
@@ -92,6 +92,7 @@ def test_untold_text_is_told_exactly_once() -> None:
     assert live.untold() == Delta(str(live.message_id), 8, "three")
 
 
+@settings(deadline=None)
 @given(pieces_of_text, st.sets(st.integers(0, 30)))
 def test_every_way_to_cut_and_tell_gives_the_whole_text(pieces: list[str], told_after: set[int]) -> None:
     hub, ear, live = Hub(), Ear(), reply()
@@ -109,6 +110,7 @@ def test_every_way_to_cut_and_tell_gives_the_whole_text(pieces: list[str], told_
     assert ear.types()[-1] == "reply.completed"
 
 
+@settings(deadline=None)
 @given(pieces_of_text, st.integers(0, 400))
 def test_rest_is_what_follows_the_offset(pieces: list[str], offset: int) -> None:
     live = reply()

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatify.realtime import outgoing
@@ -159,6 +159,7 @@ async def test_sync_waits_for_room_in_a_full_queue() -> None:
     assert len(peer.frames) == MAX_WAITING
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.text(min_size=1, max_size=4), st.booleans()), max_size=40))
 def test_whatever_waits_the_text_arrives_whole_and_in_order(steps: list[tuple[str, str, bool]]) -> None:
     async def run() -> tuple[Peer, dict[str, str]]:

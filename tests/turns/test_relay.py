@@ -25,9 +25,10 @@ OWNER, READER = "process.owner", "process.reader"
 class Line:
     """A doorbell that leads to the other relay at once, and loses what `is_lost` says."""
 
-    def __init__(self, is_lost: Callable[[dict[str, Any]], bool] = lambda message: False) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.sent: list[dict[str, Any]] = []
-        self.is_lost = is_lost
+        self.is_lost: Callable[[dict[str, Any]], bool] = lambda message: False
         self.other: Relay | None = None
 
     def send(self, process: str, message: dict[str, Any]) -> None:
@@ -42,7 +43,7 @@ class Pair:
     def __init__(self) -> None:
         self.live = reply()
         self.replies = SimpleNamespace(find=lambda id_: self.live if id_ == self.live.message_id else None)
-        self.to_reader, self.to_owner = Line(), Line()
+        self.to_reader, self.to_owner = Line(OWNER), Line(READER)
         self.owner = Relay(Hub(), self.to_reader, self.replies, self._spawn)
         self.hub, self.ear = Hub(), Ear()
         self.reader = Relay(self.hub, self.to_owner, SimpleNamespace(find=lambda id_: None), self._spawn)
