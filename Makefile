@@ -41,7 +41,8 @@ run: install  ## set up what is missing, then serve on PORT (8000)
 	@exec $(BIN)/python manage.py serve --port $(PORT)
 
 test: install  ## the whole suite; ARGS="-k stop -x" goes to pytest
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist load -m "not soak and not browser" $(ARGS)
+	$(BIN)/pytest -n 2 --dist load -m "browser and not soak" $(ARGS)
 
 soak: install  ## what takes long: full sizes, long kills
 	$(BIN)/pytest -m soak $(ARGS)

@@ -60,8 +60,9 @@ def url(env: environ.Env, name: str, schemes: tuple[str, ...], default: str = ""
         raise ImproperlyConfigured(f"{name} has to start with one of {', '.join(s + '://' for s in schemes)}.")
     try:
         parts = urlsplit(value)
+        if scheme != "sqlite":  # sqlite://:memory: has none
+            parts.port  # noqa: B018  (reading it is what checks it)
         is_whole = bool(parts.hostname) or scheme not in _WITH_HOST
-        parts.port  # noqa: B018  (reading it is what checks it)
     except ValueError:
         is_whole = False
     if not is_whole:

@@ -35,7 +35,7 @@ ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
 DEMO_API_KEY = env.str("DEMO_API_KEY", default="")
 
 # What chats are made of ---------------------------------------------------------------------------
-OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
+OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="").strip()
 OPENAI_BASE_URL = environment.url(env, "OPENAI_BASE_URL", ("http", "https"), "https://api.openai.com/v1")
 CHAT_MODEL = env.str("CHAT_MODEL", default="gpt-5-mini") if OPENAI_API_KEY else "offline-companion"
 CONTEXT_MESSAGES = environment.integer(env, "CONTEXT_MESSAGES", 15, most=20)
@@ -209,6 +209,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Chat with AI personalities. The WebSocket protocol is described at /api/asyncapi.json.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",  # pydantic's schemas are of that version
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "chatify.common.schema.describe_problems",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

@@ -25,9 +25,17 @@ _numbers = itertools.count(1)
 
 
 # How tests run ------------------------------------------------------------------------------------
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put browser tests last: Playwright leaves an event loop running, in which Django refuses to work."""
-    items.sort(key=lambda item: "browser_name" in getattr(item, "fixturenames", ()))
+    """Mark browser tests and put them last, and what takes longest first.
+
+    Playwright leaves an event loop running, in which Django refuses to work, so `make test` runs the two kinds
+    in processes of their own.
+    """
+    for item in items:
+        if "browser_name" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+    items.sort(key=lambda item: (item.get_closest_marker("browser") is not None, "first_run" not in item.nodeid))
 
 
 @pytest.hookimpl(tryfirst=True)

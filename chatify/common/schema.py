@@ -50,3 +50,15 @@ PAGE_PARAMETERS = [
     parameter("cursor", "Where to go on; comes in `next` and `previous`."),
     parameter("limit", "Rows per page, 1 to 200.", int),
 ]
+
+
+def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """drf-spectacular's hook: what an operation does not describe itself is a problem document."""
+    reference = "#/components/schemas/{model}"
+    schema = Problem.model_json_schema(ref_template=reference)
+    result["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
+    content = {"application/problem+json": {"schema": {"$ref": reference.format(model="Problem")}}}
+    for path in result["paths"].values():
+        for operation in path.values():
+            operation["responses"]["default"] = {"description": "A problem document (RFC 9457).", "content": content}
+    return result

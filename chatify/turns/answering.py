@@ -14,11 +14,12 @@ from chatify.turns.runtime import Runtime
 
 MAX_WAITING = 5_000
 
+CUT_OFF = "listener.cut_off"
 _ENDS = frozenset({"reply.completed", "reply.failed", "reply.cancelled"})
 
 
 class Listener:
-    """A follower whose events are read one by one. Whoever reads too slowly loses the oldest."""
+    """A follower whose events are read one by one. Whoever reads too slowly is cut off, and may resume."""
 
     def __init__(self, runtime: Runtime, chat_session_id: UUID) -> None:
         self._runtime = runtime
@@ -30,9 +31,12 @@ class Listener:
 
     def deliver(self, event: Event) -> None:
         """See Follower."""
-        if self._events.qsize() >= MAX_WAITING:
-            self._events.get_nowait()
-        self._events.put_nowait(event)
+        if self._events.qsize() < MAX_WAITING:
+            self._events.put_nowait(event)
+        else:
+            self._events = asyncio.Queue()
+            self._events.put_nowait({"type": CUT_OFF})
+            self.close()
 
     async def next(self) -> Event:
         """The next event, when it comes."""
@@ -70,7 +74,7 @@ async def events_of_reply(
         elif event["type"] == "message.created" and _is_missed_end(event["message"], after_seq, mine):
             yield ended_event(event["message"])  # it began and ended while no word of it came
             return
-        elif event["type"] == "session.ended":
+        elif event["type"] in (CUT_OFF, "session.ended"):
             return
 
 

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import Case, F, TextField, Value, When
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import Case, F, Q, TextField, Value, When
 from django.db.models.functions import Now
 
 from chatify.accounts.principal import Principal
@@ -39,12 +40,14 @@ MAX_TITLE = 60
 RENEWED_AT_ONCE = 200
 REAPED_AT_ONCE = 100
 _Status = Message.Status
+log = structlog.get_logger(__name__)
 
 
 def accept(
     *,
     principal: Principal,
     chat_session_id: UUID,
+    message_id: UUID,
     owner: str,
     content: str,
     client_message_id: str | None = None,
@@ -52,15 +55,16 @@ def accept(
 ) -> Accepted:
     """Store a user message and, if no reply is running, the reply's row with `owner`'s lease.
 
-    When this returns, both are on disk. The same `client_message_id` again gives the first answer. Raises
+    When this returns, both are on disk. The same `client_message_id` again gives the first answer, and so does
+    the same `message_id`: a call whose connection died in the commit is made again. Raises
     NotFound, AgeRestricted, InvalidInput (model), Conflict (`session_ended`, `client_message_id_reused`).
     """
     if model not in (None, settings.CHAT_MODEL):
         raise InvalidInput.at("model", "unknown_model", f"The model on offer is {settings.CHAT_MODEL}.")
     try:
-        return _accept(principal, chat_session_id, owner, content, client_message_id)
+        return _accept(principal, chat_session_id, message_id, owner, content, client_message_id)
     except (IntegrityError, Conflict):  # a message that was accepted stays accepted after the end, too
-        known = _find_duplicate(principal, chat_session_id, content, client_message_id)
+        known = _find_duplicate(principal, chat_session_id, message_id, content, client_message_id)
         if known is None:
             raise
         return known
@@ -68,11 +72,16 @@ def accept(
 
 @transaction.atomic
 def _accept(
-    principal: Principal, chat_session_id: UUID, owner: str, content: str, client_message_id: str | None
+    principal: Principal,
+    chat_session_id: UUID,
+    message_id: UUID,
+    owner: str,
+    content: str,
+    client_message_id: str | None,
 ) -> Accepted:
     row = lock_for(principal, chat_session_id)
     row.check_open()
-    message = new_user_message(row, content, client_message_id)
+    message = new_user_message(row, message_id, content, client_message_id)
     spec, reply = None, None
     if row.running_reply_id is None:
         spec, reply = new_reply(row, message.seq + 1, owner, [*history(row), (Message.Role.USER, content)])
@@ -95,13 +104,16 @@ def _accepted_changes(row: LockedChatSession, message: Message, reply: Message |
 
 
 def _find_duplicate(
-    principal: Principal, chat_session_id: UUID, content: str, client_message_id: str | None
+    principal: Principal, chat_session_id: UUID, message_id: UUID, content: str, client_message_id: str | None
 ) -> Accepted | None:
-    rows = Message.objects.filter(
-        chat_session_id=chat_session_id, client_message_id=client_message_id, tenant_id=principal.tenant_id
-    )
+    is_same = Q(id=message_id)
+    if client_message_id is not None:
+        is_same |= Q(client_message_id=client_message_id)
+    rows = Message.objects.filter(is_same, chat_session_id=chat_session_id, tenant_id=principal.tenant_id)
+    if principal.end_user_id is not None:
+        rows = rows.filter(chat_session__end_user_id=principal.end_user_id)
     message = rows.select_related("chat_session__end_user", "chat_session__template").first()
-    if client_message_id is None or message is None:
+    if message is None:
         return None
     if message.content != content:
         raise Conflict("This client_message_id was used with another content.", code="client_message_id_reused")
@@ -232,7 +244,12 @@ def reap(*, owner: str, all_running: bool = False) -> list[Reaped]:
     """
     running = Message.objects.filter(status=_Status.STREAMING)
     dead = running if all_running else running.filter(lease_expires_at__lt=Now())
-    found = [_reap(*ids, owner, all_running) for ids in dead.values_list("chat_session_id", "id")[:REAPED_AT_ONCE]]
+    found = []
+    for chat_session_id, message_id in dead.values_list("chat_session_id", "id")[:REAPED_AT_ONCE]:
+        try:
+            found.append(_reap(chat_session_id, message_id, owner, all_running))
+        except (DatabaseError, NotFound):  # one that cannot be ended now must not hide the others' next replies
+            log.exception("reply_not_reaped", message_id=str(message_id))
     return [reaped for reaped in found if reaped is not None]
 
 

@@ -10,7 +10,9 @@ _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 
 messages_accepted = Counter("chatify_messages_accepted_total", "User messages that were stored.")
 replies_running = Gauge("chatify_replies_running", "Replies that this process writes.", multiprocess_mode="livesum")
-followers = Gauge("chatify_followers", "Sockets and streams that follow a chat session.", multiprocess_mode="livesum")
+followers = Gauge(
+    "chatify_followers", "REST calls and streams that follow a chat session.", multiprocess_mode="livesum"
+)
 _ended = Counter("chatify_replies_total", "Replies that ended.", ["status", "code"])
 _first_token = Histogram("chatify_reply_first_token_seconds", "Provider called until first token.", buckets=_SECONDS)
 _latency = Histogram("chatify_reply_seconds", "Provider called until the reply's end.", buckets=_SECONDS)

@@ -87,9 +87,9 @@ def lock_for(principal: Principal, chat_session_id: UUID) -> LockedChatSession:
     return row
 
 
-def new_user_message(row: LockedChatSession, content: str, client_message_id: str | None) -> Message:
+def new_user_message(row: LockedChatSession, message_id: UUID, content: str, client_message_id: str | None) -> Message:
     """The next message of the end user, not yet saved."""
-    message = _new_message(row, row.last_seq + 1, Message.Role.USER, row.user_participant)
+    message = _new_message(row, message_id, row.last_seq + 1, Message.Role.USER, row.user_participant)
     message.content, message.client_message_id = content, client_message_id
     return message
 
@@ -99,7 +99,7 @@ def new_reply(
 ) -> tuple[ReplySpec, Message]:
     """A reply with `owner`'s lease, not yet saved. `history` is what was said before it, as (role, content)."""
     request = _request(row, history)
-    reply = _new_message(row, seq, Message.Role.ASSISTANT, row.ai_participant)
+    reply = _new_message(row, uuid7(), seq, Message.Role.ASSISTANT, row.ai_participant)
     reply.status, reply.epoch = Message.Status.STREAMING, row.epoch
     reply.version_id, reply.model = row.version_id, request.model
     reply.lease_owner, reply.lease_expires_at = owner, row.now + LEASE
@@ -142,9 +142,9 @@ _LOCK = PreparedQuery(_locking, id=UUID(int=1))
 _HISTORY = PreparedQuery(_latest, chat_session_id=UUID(int=1))
 
 
-def _new_message(row: LockedChatSession, seq: int, role: str, sender_id: UUID | None) -> Message:
+def _new_message(row: LockedChatSession, id_: UUID, seq: int, role: str, sender_id: UUID | None) -> Message:
     return Message(
-        id=uuid7(),
+        id=id_,
         tenant_id=row.tenant_id,
         chat_session_id=row.id,
         seq=seq,

@@ -13,6 +13,7 @@ from django.db import DatabaseError
 
 from chatify.accounts.principal import Principal
 from chatify.common.errors import Unavailable
+from chatify.common.ids import uuid7
 from chatify.common.threads import in_db_thread
 from chatify.events import bus
 from chatify.llm.registry import make_provider
@@ -101,6 +102,7 @@ class Runtime:
                 ledger.accept,
                 principal=principal,
                 chat_session_id=chat_session_id,
+                message_id=uuid7(),
                 owner=self.doorbell.name,
                 content=content,
                 client_message_id=client_message_id,

@@ -292,3 +292,12 @@ def test_waiting_message_of_a_minor_gets_no_reply(alice: ApiClient, adult_chat: 
         alice.post(SESSIONS, {"user": {"external_id": alice.external_id, "age": 17}})
         assert sent.result()["reply"]["status"] == "complete"
     assert [row["role"] for row in alice.messages(adult_chat)] == ["user", "assistant", "user"]
+
+
+def test_accepted_message_may_be_repeated_after_the_end(alice: ApiClient) -> None:
+    session = alice.start()
+    first = alice.send(session["id"], "Remember me", client_message_id="once")
+    alice.post(path_of(session["id"], "end/"))
+    again = alice.send(session["id"], "Remember me", client_message_id="once")
+    assert again["message"]["id"] == first["message"]["id"]
+    assert say(alice, session["id"], "Something new").status_code == 409

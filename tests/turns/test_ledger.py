@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from chatify.accounts.principal import Principal
 from chatify.common.errors import Conflict, NotFound
+from chatify.common.ids import uuid7
 from chatify.llm.types import Usage
 from chatify.turns import ledger
 from chatify.turns.spec import Accepted, Outcome, ReplySpec
@@ -22,6 +23,7 @@ OTHER = "process.b"
 
 
 def say(principal: Principal, chat: ChatSession, content: str = "hello", owner: str = OWNER, **more: str) -> Accepted:
+    more = {"message_id": uuid7(), **more}
     return ledger.accept(principal=principal, chat_session_id=chat.id, owner=owner, content=content, **more)
 
 
@@ -290,3 +292,14 @@ def test_retry_of_an_older_reply_is_superseded(principal: Principal, chat: ChatS
 
 def test_which_database_this_ran_on(db: None) -> None:
     print(f"ledger on {connection.vendor}")
+
+
+def test_accept_that_is_made_again_after_a_dead_commit_stores_one_message(
+    principal: Principal, chat: ChatSession
+) -> None:
+    message_id = uuid7()
+    first = say(principal, chat, "me", message_id=message_id)
+    again = say(principal, chat, "me", message_id=message_id)
+    assert (first.is_duplicate, again.is_duplicate) == (False, True)
+    assert again.message["id"] == first.message["id"]
+    assert Message.objects.filter(chat_session=chat, role="user").count() == 1

@@ -10,7 +10,20 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 from uvicorn.supervisors import Multiprocess
+
+
+def _check_database() -> None:
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            raise CommandError("The database is not up to date. Run `manage.py migrate` first.")
+    except OperationalError as error:
+        raise CommandError(f"The database cannot be reached: {str(error).splitlines()[0]}") from None
+    finally:
+        connection.close()
 
 
 class Command(BaseCommand):
@@ -31,6 +44,7 @@ class Command(BaseCommand):
             raise CommandError("--workers has to be at least 1.")
         if workers > 1 and (not settings.REDIS_URL or settings.IS_SQLITE):
             raise CommandError("More than one worker needs REDIS_URL and a PostgreSQL DATABASE_URL.")
+        _check_database()
         if workers > 1:
             self._serve_many(host, port, workers)
         else:
