@@ -62,23 +62,26 @@ async def events_of_reply(
     while True:
         event = await listener.next()
         if isinstance(event, Delta):
-            if event.message_id == mine and (new := event.text[max(0, length - event.offset) :]):
-                yield Delta(event.message_id, event.offset + len(event.text) - len(new), new)
-                length = event.offset + len(event.text)
+            new = event.text[max(0, length - event.offset) :]
+            if event.message_id == mine and new and event.offset <= length:
+                yield Delta(event.message_id, length, new)
+                length += len(new)
         elif event["type"] == "reply.started" and mine is None and event["seq"] > after_seq:
             mine = event["message_id"]
             yield event
-        elif event["type"] in _ENDS and event["message_id"] == mine:
+        elif event["type"] in _ENDS and _is_mine(event["message"], after_seq, mine):
+            if rest := event["message"]["content"][length:]:  # its beginning was not heard, or a piece got lost
+                yield Delta(event["message_id"], length, rest)
             yield event
             return
-        elif event["type"] == "message.created" and _is_missed_end(event["message"], after_seq, mine):
+        elif event["type"] == "message.created" and _is_mine(event["message"], after_seq, mine):
             yield ended_event(event["message"])  # it began and ended while no word of it came
             return
         elif event["type"] in (CUT_OFF, "session.ended"):
             return
 
 
-def _is_missed_end(message: dict[str, object], after_seq: int, mine: str | None) -> bool:
+def _is_mine(message: dict[str, object], after_seq: int, mine: str | None) -> bool:
     if message["role"] != "assistant":
         return False
     return message["id"] == mine if mine is not None else int(str(message["seq"])) > after_seq

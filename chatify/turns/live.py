@@ -96,9 +96,8 @@ class Room:
     live: LiveReply | None = None
 
     def know(self, last_seq: int) -> None:
-        """Its state was read from the database. What was known here already is not skipped."""
-        if self.last_seq < 0:
-            self.last_seq = last_seq
+        """Somebody who joined read it from the database. What came between their read and ours is told again."""
+        self.last_seq = last_seq if self.last_seq < 0 else min(self.last_seq, last_seq)
 
     def advance(self, seq: int) -> None:
         """Message `seq` was told. A gap before it stays one, for the database to fill."""

@@ -123,20 +123,20 @@ class Relay:
     def _follow(self, live: LiveReply, row: Row) -> None:
         if row.lease_owner == self._doorbell.name:
             return  # ours: it is about to be told, or just was
+        self._begin(live, row)
+
+    def _begin(self, live: LiveReply, row: Row) -> None:
         self._hub.begin(live)
         self._extend(live, 0, row.wire["content"])
         self._ask(live, row.lease_owner)
 
-    def follow_running(self, room: Room, row: Row) -> LiveReply:
-        """Somebody joined a room in which another process writes a reply: follow that. Gives the live reply."""
+    def follow_running(self, room: Room, row: Row) -> None:
+        """Somebody joined a room in which another process writes a reply: follow that."""
         if room.live is None or room.live.message_id != row.message_id:
-            room.live = LiveReply(row.message_id, row.chat_session_id, row.seq, owner=row.lease_owner or "?")
-            room.live.append(row.wire["content"])
-            room.live.told = room.live.length
-            self._ask(room.live, row.lease_owner)
+            # Told to all in the room: who came before may wait for just this reply.
+            self._begin(LiveReply(row.message_id, row.chat_session_id, row.seq, owner=row.lease_owner or "?"), row)
         if row.lease_owner == self._doorbell.name and self._replies.find(row.message_id) is None:
             self._spawn(self.catch_up([row.chat_session_id]))  # ours, and ended since it was read
-        return room.live
 
     def _ask(self, live: LiveReply, owner: str) -> None:
         live.owner, live.heard_at = owner or "?", asyncio.get_running_loop().time()
