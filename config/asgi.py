@@ -9,9 +9,14 @@ django_application = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402  (after Django is set up)
 
+from chatify.operations.body_limit import with_body_limit  # noqa: E402
 from chatify.operations.lifespan import lifespan, with_services  # noqa: E402
 from chatify.realtime.routing import router  # noqa: E402
 
 application = ProtocolTypeRouter(
-    {"http": with_services(django_application), "websocket": with_services(router), "lifespan": lifespan}
+    {
+        "http": with_services(with_body_limit(django_application)),
+        "websocket": with_services(router),
+        "lifespan": lifespan,
+    }
 )

@@ -20,6 +20,9 @@ from templates_app.access import get_default_template, get_template
 from templates_app.models import PromptTemplate
 from templates_app.rendering import Values, part_of_day, render
 
+DELETED_AT_ONCE = 500
+"""Databases take so many parameters in one statement, and so many locks in one transaction."""
+
 
 def find_or_make_end_user(*, principal: Principal, given: UserInput | None) -> EndUser:
     """The end user that a call is about, with the profile brought up to date.
@@ -104,10 +107,15 @@ def end_chat_session(*, chat_session_id: UUID, reason: str) -> None:
     emit("session.ended", tenant_id=row.tenant_id, chat_session_id=row.id)
 
 
-@transaction.atomic
 def delete_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:
     """Delete chat sessions softly: they are gone for everybody but staff. Gives their number."""
-    rows = list(ChatSession.objects.existing().select_for_update().filter(id__in=list(chat_session_ids)).order_by("id"))
+    ids = list(chat_session_ids)
+    return sum(_delete(ids[start : start + DELETED_AT_ONCE]) for start in range(0, len(ids), DELETED_AT_ONCE))
+
+
+@transaction.atomic
+def _delete(chat_session_ids: list[UUID]) -> int:
+    rows = list(ChatSession.objects.existing().select_for_update().filter(id__in=chat_session_ids).order_by("id"))
     ids: list[UUID] = [row.id for row in rows]
     ChatSession.objects.filter(id__in=ids).update(deleted_at=timezone.now())
     request_cancel(chat_session_ids=ids)
@@ -135,8 +143,11 @@ def request_cancel(*, chat_session_ids: Iterable[UUID]) -> None:
 
 
 @transaction.atomic
-def give_feedback(*, chat_session: ChatSession, rating: int, message: Message | None, comment: str) -> Feedback:
-    """Rate a reply, or the chat session as a whole; a later rating replaces the former. Raises Conflict."""
+def give_feedback(*, chat_session: ChatSession, rating: int, message: Message | None, comment: str | None) -> Feedback:
+    """Rate a reply, or the chat session as a whole; a later rating replaces the former. Raises Conflict.
+
+    `comment` None leaves an earlier comment as it is.
+    """
     if message is not None and message.role != Message.Role.ASSISTANT:
         raise Conflict("Only replies can be rated.", code="not_a_reply")
     ChatSession.objects.select_for_update().get(id=chat_session.id)  # two ratings at once make one row
@@ -144,7 +155,7 @@ def give_feedback(*, chat_session: ChatSession, rating: int, message: Message | 
         tenant_id=chat_session.tenant_id,
         chat_session=chat_session,
         message=message,
-        defaults={"rating": rating, "comment": comment},
+        defaults={"rating": rating} | ({} if comment is None else {"comment": comment}),
     )
     emit(
         "feedback.given",

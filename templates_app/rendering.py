@@ -54,6 +54,7 @@ _REMOVED = re.compile(
     r"[\x00\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 _NEUTRAL = str.maketrans('{<[}>]`"\u201c\u201d\u201e\u00ab\u00bb', "((()))" + "'" * 7)
+_QUOTED = frozenset({"user.interests", "user.style", "topics", "mood"})
 _BLOCK_OPENERS = "#=~*|:- "
 
 
@@ -70,15 +71,20 @@ class Values:
     mood: str = ""
 
 
-def render(text: str, values: Values) -> str:
-    """Replace every known `{{ variable }}` of `text`, in one pass. Anything else stays as it is."""
+def render(text: str, values: Values, *, is_prompt: bool = False) -> str:
+    """Replace every known `{{ variable }}` of `text`, in one pass. Anything else stays as it is.
+
+    In a prompt (`is_prompt`) what somebody wrote about themselves stands in quotation marks, which it cannot
+    close: a model shall see where it begins and ends.
+    """
     known = _texts(values)
 
     def value_of(match: re.Match[str]) -> str:
         name = match[1]
         if name not in VARIABLES:
             return match[0]
-        return _neutral(known[name]) or VARIABLES[name]
+        value = _neutral(known[name])
+        return f'"{value}"' if value and is_prompt and name in _QUOTED else value or VARIABLES[name]
 
     return _VARIABLE.sub(value_of, text)
 
@@ -103,7 +109,7 @@ def build_system_prompt(
     """The whole system prompt: the rendered prompt, the traits, the honesty rule and, last, the user's profile."""
     described = ", ".join(_neutral(trait) for trait in _cleaned(traits, MAX_TRAIT, MAX_TRAITS))
     traits_line = f"Your traits: {described}." if described else ""
-    parts = [render(system_prompt, values).strip(), traits_line, disclosure_rule, profile_block(values)]
+    parts = [render(system_prompt, values, is_prompt=True).strip(), traits_line, disclosure_rule, profile_block(values)]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hmac import compare_digest
 from uuid import UUID
@@ -41,6 +42,12 @@ def principal_of_key(key: str) -> Principal | None:
     if found is None or not compare_digest(found.digest, _digest(key)):
         return None
     return Principal(tenant_id=found.tenant_id, api_key_id=found.id)
+
+
+def revoked_of(api_key_ids: Iterable[UUID | None]) -> set[UUID]:
+    """Those of these keys that were revoked, or have expired or gone."""
+    ids = {id_ for id_ in api_key_ids if id_ is not None}
+    return ids - set(ApiKey.objects.working().filter(id__in=ids).values_list("id", flat=True)) if ids else set()
 
 
 def issue_ticket(*, tenant_id: UUID, end_user_id: UUID, chat_session_id: UUID) -> tuple[str, datetime]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import MAXYEAR, MINYEAR
 from typing import Annotated, Any, TypeVar
 
-from asgiref.sync import iscoroutinefunction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -105,9 +104,11 @@ class AsyncAPIView(APIView):
         try:
             await in_db_thread(self.initial, self.request, *args, **kwargs)
             handler = getattr(self, (self.request.method or "").lower(), None)
-            if not iscoroutinefunction(handler):
+            if handler is None or (self.request.method or "").lower() not in self.http_method_names:
                 raise exceptions.MethodNotAllowed(self.request.method or "")
-            response = await handler(self.request, *args, **kwargs)
+            response = handler(self.request, *args, **kwargs)
+            if not isinstance(response, HttpResponseBase):  # OPTIONS is answered by the library, at once
+                response = await response
         except Exception as error:
             response = self.handle_exception(error)
         self.response = self.finalize_response(self.request, response, *args, **kwargs)

@@ -91,7 +91,7 @@ async def _feedback(socket: Socket, frame: FeedbackFrame) -> None:
 def _rate(principal: Principal, chat_session_id: UUID, frame: FeedbackFrame) -> None:
     chat_session = get_chat_session(principal, chat_session_id)
     message = get_message(chat_session, frame.message_id) if frame.message_id else None
-    give_feedback(chat_session=chat_session, rating=frame.rating, message=message, comment="")
+    give_feedback(chat_session=chat_session, rating=frame.rating, message=message, comment=None)
 
 
 async def _ping(socket: Socket, frame: Ping) -> None:

@@ -9,6 +9,9 @@ from typing import Protocol
 import structlog
 from prometheus_client import Gauge
 
+from chatify.accounts.credentials import revoked_of
+from chatify.accounts.principal import Principal
+from chatify.common.threads import in_db_thread
 from chatify.realtime.admission import Admission
 from chatify.realtime.outgoing import Outgoing
 
@@ -25,6 +28,7 @@ class Socket(Protocol):
 
     heard_at: float
     outgoing: Outgoing
+    principal: Principal
 
     async def close_with(self, code: int) -> None:
         """Close it."""
@@ -71,8 +75,11 @@ class Sockets:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()
             try:
+                revoked = await in_db_thread(revoked_of, {socket.principal.api_key_id for socket in self._open})
                 for socket in list(self._open):
-                    if socket.outgoing.is_stuck:
+                    if socket.principal.api_key_id in revoked:
+                        await socket.close_with(4401)
+                    elif socket.outgoing.is_stuck:
                         await socket.close_with(1011)
                         await socket.leave()
                     elif now - socket.heard_at > IDLE_SECONDS:

@@ -35,6 +35,7 @@ from chatify.turns.rows import (
 from chatify.turns.spec import Accepted, Finished, Outcome, Reaped, Renewal, ReplySpec
 from sessions.models import ChatSession, Message
 from sessions.objects import message_object
+from templates_app.rendering import clean
 
 MAX_TITLE = 60
 RENEWED_AT_ONCE = 200
@@ -99,7 +100,7 @@ def _accepted_changes(row: LockedChatSession, message: Message, reply: Message |
     if row.status == ChatSession.Status.PAUSED:
         changes["status"] = ChatSession.Status.ACTIVE
     if not row.title:
-        changes["title"] = " ".join(message.content.split())[:MAX_TITLE]
+        changes["title"] = clean(message.content, MAX_TITLE)
     return changes
 
 

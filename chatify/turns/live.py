@@ -94,6 +94,8 @@ class Room:
     is_over: bool = False
     followers: set[Follower] = field(default_factory=set)
     live: LiveReply | None = None
+    # Replies whose end is not told yet though the next one runs: it came from another process, and faster.
+    overtaken: dict[UUID, LiveReply] = field(default_factory=dict)
 
     def know(self, last_seq: int) -> None:
         """Somebody who joined read it from the database. What came between their read and ours is told again."""
@@ -139,6 +141,8 @@ class Hub:
     def begin(self, reply: LiveReply) -> Room:
         """A reply starts: its followers are told."""
         room = self.room(reply.chat_session_id)
+        if room.live is not None and room.live.message_id != reply.message_id:
+            room.overtaken[room.live.message_id] = room.live
         room.live = reply
         room.advance(reply.seq)
         room.publish({"type": "reply.started", "message_id": str(reply.message_id), "seq": reply.seq})
@@ -152,9 +156,10 @@ class Hub:
     def end(self, reply: LiveReply, message: dict[str, Any] | None) -> None:
         """A reply has ended, as the message object says. None: it is not ours any more, and nothing is told."""
         room = self.rooms.get(reply.chat_session_id)
-        if room is None or room.live is not reply:
+        if room is None or (room.live is not reply and room.overtaken.pop(reply.message_id, None) is not reply):
             return
-        room.live = None
+        if room.live is reply:
+            room.live = None
         if message is not None:
             # Of another process's reply the last words may have got lost on the way.
             reply.append(message["content"][reply.length :])

@@ -81,7 +81,13 @@ class Relay:
             progress, live = found[id_], room.live
             is_silent = live is not None and live.is_remote and now - live.heard_at > SILENCE_SECONDS
             has_ended = live is not None and live.is_remote and progress.running_reply_id != live.message_id
-            if progress.last_seq > room.last_seq or progress.is_over != room.is_over or is_silent or has_ended:
+            if (
+                room.overtaken
+                or progress.last_seq > room.last_seq
+                or progress.is_over != room.is_over
+                or is_silent
+                or has_ended
+            ):
                 moved.append(id_)
         await self.catch_up(moved)
 
@@ -91,6 +97,7 @@ class Relay:
         if not rooms:
             return
         followed = {room.live.message_id for room in rooms if room.live is not None and room.live.is_remote}
+        followed.update(id_ for room in rooms for id_ in room.overtaken)
         known = {room.chat_session_id: room.last_seq for room in rooms if room.last_seq >= 0}
         if known or followed:
             for row in await in_db_thread(news_since, known, followed):
@@ -105,6 +112,9 @@ class Relay:
         if live is not None and live.message_id == row.message_id:
             if live.is_remote:
                 self._apply_to_live(live, row)
+        elif row.message_id in room.overtaken:
+            if row.status != Message.Status.STREAMING:
+                self._hub.end(room.overtaken[row.message_id], row.wire)
         elif row.seq > room.last_seq:
             if row.status == Message.Status.STREAMING:
                 self._follow(LiveReply(row.message_id, row.chat_session_id, row.seq, owner=row.lease_owner), row)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from chatify.accounts.models import is_adult
@@ -114,7 +114,8 @@ def history(row: LockedChatSession, *, without: UUID | None = None) -> list[tupl
     if row.last_seq == 0:
         return []
     latest = _HISTORY.rows(chat_session_id=row.id)
-    return [(role, content) for id_, role, content in reversed(latest) if id_ != without]
+    said = [(role, content) for id_, role, content in latest if id_ != without]
+    return said[: settings.CONTEXT_MESSAGES + 1][::-1]
 
 
 def wire(message: Message, row: LockedChatSession) -> dict[str, Any]:
@@ -133,9 +134,11 @@ def _locking(id: UUID) -> QuerySet[Any, Any]:
 
 
 def _latest(chat_session_id: UUID) -> QuerySet[Any, Any]:
-    is_said = Q(status=Message.Status.COMPLETE) | Q(status=Message.Status.CANCELLED)
+    # A stopped reply counts as said, unless another one was asked for in its place: that one has its questions.
+    is_asked = Exists(Message.objects.filter(chat_session_id=chat_session_id, answered_by=OuterRef("pk")))
+    is_said = Q(status=Message.Status.COMPLETE) | (Q(status=Message.Status.CANCELLED) & Q(is_asked))
     said = Message.objects.filter(is_said, chat_session_id=chat_session_id).exclude(content="")
-    return said.order_by("-seq").values_list("id", "role", "content")[: settings.CONTEXT_MESSAGES + 1]
+    return said.order_by("-seq").values_list("id", "role", "content")[: settings.CONTEXT_MESSAGES + 2]
 
 
 _LOCK = PreparedQuery(_locking, id=UUID(int=1))

@@ -155,6 +155,8 @@ class Runtime:
     def _begin(self, spec: ReplySpec) -> None:
         self.replies.begin(spec, self.doorbell.name)
         self.doorbell.ring(spec.chat_session_id)
+        if self.hub.room(spec.chat_session_id).overtaken:
+            self._spawn(self.relay.catch_up([spec.chat_session_id]))
 
     def _ended(self, live: LiveReply, finished: Finished | None) -> None:
         self.hub.end(live, finished.message if finished is not None else None)

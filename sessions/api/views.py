@@ -244,7 +244,10 @@ class ChatSessionFeedback(APIView):
         body = read_body(request, FeedbackBody)
         message = get_message(chat_session, body.message_id) if body.message_id else None
         feedback = actions.give_feedback(
-            chat_session=chat_session, rating=body.rating, message=message, comment=body.comment
+            chat_session=chat_session,
+            rating=body.rating,
+            message=message,
+            comment=body.comment if "comment" in body.model_fields_set else None,
         )
         found = {
             "id": feedback.id,

@@ -301,3 +301,18 @@ def test_accepted_message_may_be_repeated_after_the_end(alice: ApiClient) -> Non
     again = alice.send(session["id"], "Remember me", client_message_id="once")
     assert again["message"]["id"] == first["message"]["id"]
     assert say(alice, session["id"], "Something new").status_code == 409
+
+
+def test_stopped_reply_that_was_asked_for_again_is_not_in_the_context(
+    alice: ApiClient, chat: str, provider: Provider, background: Background
+) -> None:
+    marker = provider.reply_with("slowly said words", tokens_delay=0.3)
+    asking = background(alice.send, chat, f"tell me {marker}")
+    wait_running(alice, chat)
+    alice.post(path_of(chat, "stop/"))
+    stopped = asking.result()["reply"]
+    retry(alice, chat, stopped["id"])
+    third = provider.reply_with("third")
+    alice.send(chat, f"and now {third}")
+    context = provider.calls_about(third)[-1].messages
+    assert [one["role"] for one in context[1:]].count("assistant") == 2  # the greeting, and the reply that counts

@@ -124,6 +124,7 @@ class FakeSocket:
     def __init__(self, *, silent: float = 0.0, is_stuck: bool = False, error: Exception | None = None) -> None:
         self.heard_at = time.monotonic() - silent
         self.outgoing = SimpleNamespace(is_stuck=is_stuck)
+        self.principal = Principal(uuid4(), end_user_id=uuid4())
         self.closed_with: list[int] = []
         self.has_left = False
         self._error = error

@@ -319,3 +319,10 @@ def test_frame_after_the_end_is_not_taken(alice: ApiClient, chat: str, socket: S
         socket.send("message.send", content="too late")
     assert socket.wait_closed() == 4403
     assert alice.messages(chat) == []
+
+
+def test_rating_over_the_socket_keeps_the_comment(alice: ApiClient, chat: str, socket: Socket) -> None:
+    alice.post(path_of(chat, "feedback/"), {"rating": 4, "comment": "keep me"})
+    socket.send("feedback", rating=5)
+    assert socket.recv_until("feedback.accepted")["rating"] == 5
+    assert alice.post(path_of(chat, "feedback/"), {"rating": 3}).json()["comment"] == "keep me"

@@ -219,3 +219,14 @@ def test_nobody_follows_another_process_for_nobody(hub: Hub, ear: Ear) -> None:
     hub.begin(reply(owner="another process"))
     hub.leave(ROOM, ear)
     assert hub.rooms == {}
+
+
+def test_end_of_an_overtaken_reply_is_told() -> None:
+    hub, chat, follower = Hub(), uuid4(), Ear()
+    room = hub.join(chat, follower)
+    first, second = LiveReply(uuid4(), chat, 2, owner="process.b"), LiveReply(uuid4(), chat, 4)
+    hub.begin(first)
+    hub.begin(second)
+    hub.end(first, {"id": str(first.message_id), "seq": 2, "status": "complete", "content": "late"})
+    assert room.live is second
+    assert "reply.completed" in [one["type"] for one in follower.events if isinstance(one, dict)]

@@ -152,12 +152,11 @@ def _parse(payloads: Sequence[bytes]) -> tuple[Chunk, LLMError | None]:
             event = orjson.loads(payload)
             if "error" in event:
                 raise _told_error(event["error"])
-            for choice in event["choices"][:1]:
-                if text := choice["delta"].get("content"):
+            for choice in (event.get("choices") or [])[:1]:
+                if text := (choice.get("delta") or {}).get("content"):
                     texts.append(_checked(text))
                 finish_reason = choice.get("finish_reason") or finish_reason
-            if told := event.get("usage"):
-                usage = Usage(int(told["prompt_tokens"]), int(told["completion_tokens"]))
+            usage = _usage(event.get("usage")) or usage
     except LLMError as found:
         error = found
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -165,6 +164,14 @@ def _parse(payloads: Sequence[bytes]) -> tuple[Chunk, LLMError | None]:
     if error is None and finish_reason == "content_filter":
         error = ContentFiltered("The model's filter stopped this reply.")
     return Chunk("".join(texts), finish_reason, usage), error
+
+
+def _usage(told: Any) -> Usage | None:
+    """What the provider counted; a reply is not lost over a count that makes no sense."""
+    try:
+        return Usage(max(0, int(told["prompt_tokens"])), max(0, int(told["completion_tokens"])))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _checked(text: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import IntegrityError
 
 from chatify.accounts.actions import ensure_tenant
 from chatify.accounts.credentials import create_api_key, principal_of_key
@@ -31,9 +32,11 @@ class Command(BaseCommand):
                 create_api_key(tenant=ensure_tenant(slug=settings.DEMO_TENANT), name="demo", key=key)
             except ValueError as error:
                 raise CommandError(f"DEMO_API_KEY: {error}") from None
+            except IntegrityError:
+                key = "revoked or expired; manage.py create_api_key --tenant demo --name NAME makes another"
         url = f"http://127.0.0.1:{options['port']}"
         rows = [("Chat", f"{url}/"), ("Admin", f"{url}/admin/"), ("API", f"{url}/docs")]
-        if email and password:
+        if email and password and User.objects.get(email=email.lower()).check_password(password):
             rows.append(("Login", f"{email}  {password}"))
         if key:
             rows.append(("API key", key))
