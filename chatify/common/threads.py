@@ -51,10 +51,13 @@ def close_pool() -> None:
 def _run(job: Callable[[], R]) -> R:
     if settings.DEBUG:
         reset_queries()
+    before = connection.connection
     try:
         return _try(job)
     except (OperationalError, InterfaceError):
-        if connection.connection is None or connection.is_usable():
+        # A transaction's end replaces a dead connection itself.
+        is_dead = before is not None and (connection.connection is not before or not connection.is_usable())
+        if not is_dead:
             raise
         connection.close()  # the database was restarted under an idle connection
         return _try(job)

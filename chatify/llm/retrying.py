@@ -31,7 +31,7 @@ class Retrying:
             try:
                 async with aclosing(self._inner.stream(request)) as chunks:
                     async for chunk in chunks:
-                        has_begun = True
+                        has_begun = has_begun or bool(chunk.text)
                         yield chunk
                 return
             except LLMError as error:

@@ -159,7 +159,7 @@ class Connection(asyncio.Protocol):
         """The answer is read, or not wanted any more."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._is_whole and not self.is_closed and self._can_stay:
+        if self._is_whole and self._can_stay and not (self.is_closed or self._is_paused):
             self._pool.give_back(self)
         else:
             self.abort()

@@ -47,14 +47,15 @@ class Services:
         if settings.SQLITE_LOCK_FILE:
             self._lock = _lock(settings.SQLITE_LOCK_FILE)
         self._watch_signals()
-        self._runtime = Runtime()
-        await self._runtime.start(is_alone=self._lock is not None)
-        turns_runtime.set_current(self._runtime)
+        runtime = Runtime()
+        await runtime.start(is_alone=self._lock is not None)
+        self._runtime = runtime
+        turns_runtime.set_current(runtime)
         sockets.current().start()
         if settings.CELERY_IS_EMBEDDED:
             self._celery = EmbeddedCelery()
             await asyncio.to_thread(self._celery.start)  # Celery closes database connections as it starts
-        log.info("server_started", provider=self._runtime.provider.name)
+        log.info("server_started", provider=runtime.provider.name)
 
     async def stop(self) -> None:
         """End all; running replies get what is left of 30 seconds to finish."""

@@ -55,6 +55,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.is_closed = False
         self._bad_frames: deque[float] = deque(maxlen=MAX_BAD_FRAMES)
         self._closing: asyncio.Task[None] | None = None
+        self._is_over = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The socket's life. Not Channels' own loop: that one subscribes every socket to the channel layer."""
@@ -116,6 +117,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         else:
             sockets.current().add(self)
             self.outgoing.open(self._ready(chat_session, live), self._fail)
+            if self._is_over:  # it ended while we read it
+                self._closing = asyncio.create_task(self._close_after_last_words())
 
     def _ready(self, chat_session: ChatSession, live: LiveReply | None) -> dict[str, Any]:
         headers = dict(self.scope["headers"])
@@ -157,6 +160,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Something happened in the chat session (see Follower)."""
         self.outgoing.put(event)
         if isinstance(event, dict) and event["type"] == "session.ended":
+            self._is_over = True
+        if self._is_over and self.outgoing.is_open and self._closing is None:
             self._closing = asyncio.create_task(self._close_after_last_words())
 
     async def _close_after_last_words(self) -> None:

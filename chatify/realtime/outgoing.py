@@ -50,6 +50,11 @@ class Outgoing:
         self._wake.set()
         self._task = asyncio.create_task(self._run(on_failure))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it sends."""
+        return self._task is not None
+
     async def drain(self, down_to: int = 0) -> None:
         """Wait until at most `down_to` events wait, or nothing can be sent."""
         # Rare; an event to wait for would cost at every send.
@@ -64,7 +69,7 @@ class Outgoing:
     async def _run(self, on_failure: Callable[[], None]) -> None:
         try:
             while not self.is_overflowing:
-                while self._events:
+                while self._events and not self.is_overflowing:
                     text = _encode(self._next())
                     self.sending_since = monotonic()
                     await self._send(text)

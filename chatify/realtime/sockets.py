@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Protocol
+from uuid import UUID
 
 import structlog
 from prometheus_client import Gauge
@@ -69,6 +70,15 @@ class Sockets:
             self._open.discard(socket)
             _open_sockets.dec()
 
+    async def _check(self, socket: Socket, now: float, revoked: set[UUID]) -> None:
+        if socket.principal.api_key_id in revoked:
+            await socket.close_with(4401)
+        elif socket.outgoing.is_stuck:
+            await socket.close_with(1011)
+            await socket.leave()
+        elif now - socket.heard_at > IDLE_SECONDS:
+            await socket.close_with(4408)
+
     async def _sweep(self) -> None:
         refreshed_at = time.monotonic()
         while True:
@@ -76,14 +86,7 @@ class Sockets:
             now = time.monotonic()
             try:
                 revoked = await in_db_thread(revoked_of, {socket.principal.api_key_id for socket in self._open})
-                for socket in list(self._open):
-                    if socket.principal.api_key_id in revoked:
-                        await socket.close_with(4401)
-                    elif socket.outgoing.is_stuck:
-                        await socket.close_with(1011)
-                        await socket.leave()
-                    elif now - socket.heard_at > IDLE_SECONDS:
-                        await socket.close_with(4408)
+                await asyncio.gather(*(self._check(socket, now, revoked) for socket in self._open))
                 if now - refreshed_at > REFRESH_SECONDS:
                     refreshed_at = now
                     await self.admission.refresh()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -85,7 +86,8 @@ class Doorbell:
             except Exception:
                 log.exception("doorbell_broken")
                 receiving.cancel()
-                await self._layer.flush()  # a subscription that failed half way would never be made again
+                with suppress(Exception):  # what broke is thrown away, however broken it is
+                    await self._layer.flush()  # a subscription that failed half way would never be made again
                 await asyncio.sleep(1)
 
     async def _speak(self) -> None:

@@ -14,8 +14,8 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import Case, F, Q, TextField, Value, When
+from django.db import IntegrityError, transaction
+from django.db.models import Case, F, OuterRef, Q, Subquery, TextField, Value, When
 from django.db.models.functions import Now
 
 from chatify.accounts.principal import Principal
@@ -227,9 +227,10 @@ def renew(*, owner: str, texts: Mapping[UUID, str]) -> Renewal:
     """
     found: dict[UUID, bool] = {}
     for ids in _batches(list(texts)):
-        mine = Message.objects.filter(
-            id__in=ids, status=_Status.STREAMING, lease_owner=owner, chat_session__epoch=F("epoch")
-        )
+        # No join: an UPDATE over one would look for the rows in a subquery, and on PostgreSQL write into a reply
+        # that reached its end while it waited for the row.
+        epoch = ChatSession.objects.filter(id=OuterRef("chat_session_id")).order_by().values("epoch")
+        mine = Message.objects.filter(id__in=ids, status=_Status.STREAMING, lease_owner=owner, epoch=Subquery(epoch))
         whens = [When(id=id_, then=Value(texts[id_])) for id_ in ids]
         content = Case(*whens, default=F("content"), output_field=TextField())
         mine.update(lease_expires_at=Now() + LEASE, content=content)
@@ -249,7 +250,7 @@ def reap(*, owner: str, all_running: bool = False) -> list[Reaped]:
     for chat_session_id, message_id in dead.values_list("chat_session_id", "id")[:REAPED_AT_ONCE]:
         try:
             found.append(_reap(chat_session_id, message_id, owner, all_running))
-        except (DatabaseError, NotFound):  # one that cannot be ended now must not hide the others' next replies
+        except Exception:  # one that cannot be ended now must not hide the others' next replies
             log.exception("reply_not_reaped", message_id=str(message_id))
     return [reaped for reaped in found if reaped is not None]
 

@@ -101,6 +101,11 @@ class Room:
         """Somebody who joined read it from the database. What came between their read and ours is told again."""
         self.last_seq = last_seq if self.last_seq < 0 else min(self.last_seq, last_seq)
 
+    def close(self) -> bool:
+        """The chat session is over. Whether that is news."""
+        is_news, self.is_over = not self.is_over, True
+        return is_news
+
     def advance(self, seq: int) -> None:
         """Message `seq` was told. A gap before it stays one, for the database to fill."""
         if seq == self.last_seq + 1 and self.last_seq >= 0:
@@ -154,7 +159,7 @@ class Hub:
             room.publish(delta)
 
     def end(self, reply: LiveReply, message: dict[str, Any] | None) -> None:
-        """A reply has ended, as the message object says. None: it is not ours any more, and nothing is told."""
+        """A reply has ended, as the message object says. None: it is not ours any more, and the database will tell."""
         room = self.rooms.get(reply.chat_session_id)
         if room is None or (room.live is not reply and room.overtaken.pop(reply.message_id, None) is not reply):
             return
@@ -165,6 +170,8 @@ class Hub:
             reply.append(message["content"][reply.length :])
             self.tell(reply, room)
             room.publish(ended_event(message))
+        elif room.followers:
+            room.overtaken[reply.message_id] = reply  # its end will be found in the database
         self._close_if_empty(room)
 
     def message_created(self, chat_session_id: UUID, message: dict[str, Any], exclude: Follower | None = None) -> None:

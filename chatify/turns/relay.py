@@ -23,7 +23,7 @@ from sessions.models import Message
 
 SILENCE_SECONDS = 2.0
 FLUSH_SECONDS = 0.05
-_LAST_WORDS_TRIES = 40
+_LAST_WORDS_TRIES = 140
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +105,7 @@ class Relay:
                     self._apply(found, row)
         progress = await in_db_thread(progress_of, [room.chat_session_id for room in rooms])
         for id_ in [id_ for id_, one in progress.items() if one.is_over]:
-            await self._end(id_)
+            self._spawn(self._end(id_))
 
     def _apply(self, room: Room, row: Row) -> None:
         live = room.live
@@ -175,12 +175,13 @@ class Relay:
         room = self._hub.rooms.get(chat_session_id)
         if room is None or room.is_over:
             return
-        room.is_over = True
+        reason = await in_db_thread(ending_of, chat_session_id)
+        if not room.close():
+            return
         for _ in range(_LAST_WORDS_TRIES):
             if room.live is None:
                 break
             await asyncio.sleep(FLUSH_SECONDS)  # the end of the reply is told before the end of everything
-        reason = await in_db_thread(ending_of, chat_session_id)
         room.publish({"type": "session.ended", "reason": reason})
 
     # What we write, followed elsewhere --------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError
+from django.db import InterfaceError, OperationalError
 
 from chatify.common.threads import in_db_thread
 from chatify.llm.types import Provider
@@ -103,6 +103,8 @@ class Replies:
         try:
             hand_on = partial(self._pacer.add, live, room)
             running.stream = asyncio.create_task(generate(self._provider, spec.request, outcome, hand_on))
+            if running.stop_reason:  # stopped before its first step
+                running.stream.cancel()
             await asyncio.wait([running.stream])
             if running.stop_reason and outcome.status != Message.Status.COMPLETE:
                 is_wanted = running.stop_reason == "cancelled"
@@ -121,8 +123,10 @@ class Replies:
         while True:
             try:
                 return await in_db_thread(ledger.finish, spec=running.spec, owner=owner, outcome=running.outcome)
-            except DatabaseError:
+            except Exception as error:
                 log.exception("finish_failed", message_id=str(running.spec.message_id))
+                if not isinstance(error, OperationalError | InterfaceError):
+                    return None  # a bug of ours: asking again would not help
                 if asyncio.get_running_loop().time() > ends_at:
                     return None  # the reaper of whichever process comes first will end it
             await asyncio.sleep(PAUSE_SECONDS)

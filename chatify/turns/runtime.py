@@ -46,6 +46,7 @@ class Runtime:
         self.relay = Relay(self.hub, self.doorbell, self.replies, self._spawn)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loops: list[asyncio.Task[None]] = []
+        self._is_stopping = False
         self._unlisten: Callable[[], None] = lambda: None
 
     async def start(self, *, is_alone: bool) -> None:
@@ -71,9 +72,11 @@ class Runtime:
         ends_at = loop.time() + patience
         while self._tasks and (left := ends_at - loop.time()) > 0:
             await asyncio.wait(set(self._tasks), timeout=left)
+        self._is_stopping = True  # the reply that a stopped one's end starts is stopped, too
         self.replies.stop_all("interrupted")
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=RENEW_SECONDS)
+        ends_at = loop.time() + RENEW_SECONDS
+        while self._tasks and (left := ends_at - loop.time()) > 0:
+            await asyncio.wait(set(self._tasks), timeout=left)
         self._unlisten()
         for task in self._loops:
             task.cancel()
@@ -154,6 +157,8 @@ class Runtime:
 
     def _begin(self, spec: ReplySpec) -> None:
         self.replies.begin(spec, self.doorbell.name)
+        if self._is_stopping:
+            self.replies.stop(spec.message_id, "interrupted")
         self.doorbell.ring(spec.chat_session_id)
         if self.hub.room(spec.chat_session_id).overtaken:
             self._spawn(self.relay.catch_up([spec.chat_session_id]))
@@ -173,9 +178,9 @@ class Runtime:
         for reaped in await in_db_thread(ledger.reap, owner=self.doorbell.name, all_running=all_running):
             log.warning("reply_reaped", chat_session_id=str(reaped.chat_session_id))
             self.doorbell.ring(reaped.chat_session_id)
-            await self.relay.catch_up([reaped.chat_session_id])
             if reaped.next_reply is not None:
                 self._begin(reaped.next_reply)
+            self._spawn(self.relay.catch_up([reaped.chat_session_id]))
 
     def _heard(self, event: bus.Event) -> None:
         """Something happened outside of a turn: a view or the admin of this process ended a chat session."""

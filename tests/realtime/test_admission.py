@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.checks import change_rows, on_sqlite, path_of
 from tests.client import ApiClient, Socket
-from tests.conftest import MakeClient
+from tests.conftest import MakeClient, MakeServer
 from tests.services.server import Server
 from tests.waiting import wait_until
 

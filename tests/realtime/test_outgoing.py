@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from chatify.accounts.principal import Principal
 from chatify.realtime import outgoing as module
 from chatify.realtime import sockets
 from chatify.realtime.admission import MAX_SOCKETS, Admission

@@ -33,6 +33,7 @@ from chatify.llm.types import ChatRequest, Chunk, Usage
 LIST_SECONDS = 5
 LAST_BYTE_SECONDS = 0.5
 MAX_EVENT = 1024 * 1024
+MAX_COUNT = 2**31 - 1
 MAX_ERROR_BODY = 16 * 1024
 
 
@@ -169,8 +170,9 @@ def _parse(payloads: Sequence[bytes]) -> tuple[Chunk, LLMError | None]:
 def _usage(told: Any) -> Usage | None:
     """What the provider counted; a reply is not lost over a count that makes no sense."""
     try:
-        return Usage(max(0, int(told["prompt_tokens"])), max(0, int(told["completion_tokens"])))
-    except (ValueError, KeyError, TypeError):
+        prompt, completion = (min(max(int(told[key]), 0), MAX_COUNT) for key in ("prompt_tokens", "completion_tokens"))
+        return Usage(prompt, completion)
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
@@ -200,4 +202,4 @@ def _status_error(status: int, text: str, retry_after: float | None) -> LLMError
 
 def _seconds(value: str | None) -> float | None:
     """A Retry-After in seconds (RFC 9110, 10.2.3); its other form, a date, is not worth reading here."""
-    return float(value) if value is not None and value.replace(".", "", 1).isdigit() else None
+    return float(value) if value is not None and value.replace(".", "", 1).isdecimal() else None
