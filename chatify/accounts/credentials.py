@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from hmac import compare_digest
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -22,10 +23,11 @@ _KEY = re.compile(r"ck_([a-z0-9]{8})_[A-Za-z0-9_-]{32,64}")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
+@transaction.atomic
 def create_api_key(*, tenant: Tenant, name: str, key: str = "", expires_at: datetime | None = None) -> str:
     """Make a key and give its plain text, which is nowhere stored. `key` sets the text (for a demo's).
 
-    Raises ValueError for a text that is not of the form ck_<8>_<32 to 64>.
+    Raises ValueError for a text that is not of the form ck_<8>_<32 to 64>, IntegrityError for a prefix that is used.
     """
     key = key or f"ck_{''.join(secrets.choice(_ALPHABET) for _ in range(8))}_{secrets.token_urlsafe(30)}"
     match = _KEY.fullmatch(key)

@@ -9,11 +9,13 @@ from tests.client import ApiClient
 
 
 def raw(client: ApiClient, request: bytes) -> bytes:
-    """The answer to a request as it is."""
-    url = urlsplit(str(client.http.base_url))
+    """The answer to a request as it is, up to the end of the connection."""
+    url, answer = urlsplit(str(client.http.base_url)), b""
     with socket.create_connection((url.hostname, url.port), 10) as line:
         line.sendall(request)
-        return line.recv(65536)
+        while data := line.recv(65536):
+            answer += data
+    return answer
 
 
 @pytest.mark.parametrize("path", ["/api/v1/sessions/", "/admin/login/", "/nowhere"])
