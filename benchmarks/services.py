@@ -259,10 +259,12 @@ def is_open_to_all(place: Path) -> bool:
 
 
 def copy_programs(programs: Path, folder: Path) -> Path:
-    """Copy an installation out of a home that only root may enter."""
-    copy = folder / "pginstall"
-    shutil.copytree(programs.parent, copy, symlinks=True)
-    return copy / "bin"
+    """Copy an installation out of a home that only root may enter, with the libraries that its wheel has beside it."""
+    wheel = programs.parent.parent
+    for part in (programs.parent, wheel.with_name(f"{wheel.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, folder / part.relative_to(wheel.parent), symlinks=True)
+    return folder / programs.relative_to(wheel.parent)
 
 
 def pick_postgres_user() -> str | None:
