@@ -34,15 +34,12 @@ from chatify.accounts.admin_base import (
 )
 from chatify.accounts.credentials import create_api_key
 from chatify.accounts.models import ApiKey, EndUser, Tenant, User
+from chatify.accounts.profile import MAX_AGE, MAX_INTEREST, MAX_INTERESTS
 
 if TYPE_CHECKING:
     from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 else:
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-
-MAX_INTERESTS = 20
-MAX_INTEREST = 40
-MAX_AGE = 130
 
 
 # People who sign in -------------------------------------------------------------------------------

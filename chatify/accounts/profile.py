@@ -9,6 +9,10 @@ from pydantic import Field
 from chatify.accounts.models import EndUser
 from chatify.common.inputs import Body, ExternalId, Line
 
+MAX_AGE = 130
+MAX_INTEREST = 40
+MAX_INTERESTS = 20
+Interest = Annotated[Line, Field(min_length=1, max_length=MAX_INTEREST)]
 PROFILE_FIELDS = ("name", "age", "interests", "style")
 
 
@@ -16,8 +20,8 @@ class Profile(Body):
     """Profile of an end user. A field that is left out stays as it was; `null` clears it."""
 
     name: Annotated[Line, Field(max_length=80)] | None = None
-    age: Annotated[int, Field(ge=0, le=130)] | None = None
-    interests: Annotated[list[Annotated[Line, Field(min_length=1, max_length=40)]], Field(max_length=20)] | None = None
+    age: Annotated[int, Field(ge=0, le=MAX_AGE)] | None = None
+    interests: Annotated[list[Interest], Field(max_length=MAX_INTERESTS)] | None = None
     style: Annotated[Line, Field(max_length=80)] | None = None
 
 

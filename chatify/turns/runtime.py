@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
 
 from chatify.accounts.principal import Principal
 from chatify.common.errors import Unavailable
@@ -30,7 +29,6 @@ REAP_SECONDS = 10.0
 WATCH_SECONDS = 3.0
 RETRY_AFTER_SECONDS = 2.0
 
-P = ParamSpec("P")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -97,11 +95,11 @@ class Runtime:
         """Take a message: store it, acknowledge it to `sender`, tell the others, start the reply.
 
         Once it is stored all of that happens, whatever becomes of the caller. Raises what `ledger.accept`
-        raises, and Unavailable when the database is away.
+        raises. A database that is away raises as Django does: each transport translates that.
         """
 
         async def work() -> Accepted:
-            accepted = await _in_database(
+            accepted = await in_db_thread(
                 ledger.accept,
                 principal=principal,
                 chat_session_id=chat_session_id,
@@ -130,10 +128,10 @@ class Runtime:
             self._spawn(self.relay.catch_up([chat_session_id]))  # something came in by another process just before
 
     async def retry(self, *, principal: Principal, chat_session_id: UUID, message_id: UUID) -> ReplySpec:
-        """Start another reply instead of a failed one. Raises what `ledger.retry` raises, and Unavailable."""
+        """Start another reply instead of a failed one. Raises what `ledger.retry` raises."""
 
         async def work() -> ReplySpec:
-            spec = await _in_database(
+            spec = await in_db_thread(
                 ledger.retry,
                 principal=principal,
                 chat_session_id=chat_session_id,
@@ -147,7 +145,7 @@ class Runtime:
 
     async def stop_running(self, *, principal: Principal, chat_session_id: UUID) -> bool:
         """Stop the running reply, whichever process writes it. Whether there was one. Raises NotFound."""
-        found = await _in_database(ledger.request_stop, principal=principal, chat_session_id=chat_session_id)
+        found = await in_db_thread(ledger.request_stop, principal=principal, chat_session_id=chat_session_id)
         if found is None:
             return False
         message_id, owner = found
@@ -205,14 +203,6 @@ def accepted_event(accepted: Accepted) -> dict[str, Any]:
         "message_id": message["id"],
         "seq": message["seq"],
     }
-
-
-async def _in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    try:
-        return await in_db_thread(function, *args, **kwargs)
-    except DatabaseError as error:
-        log.exception("database_failed", work=function.__name__)
-        raise Unavailable("The database is away.", retry_after=RETRY_AFTER_SECONDS) from error
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
