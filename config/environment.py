@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +12,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 _WITH_HOST = ("http", "https", "redis", "rediss", "amqp", "amqps")
+MIN_SECRET = 32
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -67,6 +70,19 @@ def url(env: environ.Env, name: str, schemes: tuple[str, ...], default: str = ""
         is_whole = False
     if not is_whole:
         raise ImproperlyConfigured(f"{name} is not a whole URL: {scheme}://host:port/...")
+    return value
+
+
+def secret(env: environ.Env, name: str, *, derived_from: str) -> str:
+    """A secret of at least 32 characters; when unset, one that is derived from another, which it does not betray.
+
+    Raises ImproperlyConfigured with one line that names the variable.
+    """
+    value = str(env.ENVIRON.get(name, ""))
+    if not value:
+        return hmac.new(derived_from.encode(), f"chatify {name}".encode(), hashlib.sha256).hexdigest()
+    if len(value) < MIN_SECRET:
+        raise ImproperlyConfigured(f"{name} has to be at least {MIN_SECRET} characters long.")
     return value
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
 
 _KEY_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
-_READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
+_READABLE_CAPITALS = "ABCDEFGHJKMNPQRSTUVWXYZ"
+_READABLE_DIGITS = "23456789"
+_READABLE = "abcdefghjkmnpqrstuvwxyz" + _READABLE_DIGITS
 _TEMPLATE = """\
 # Made by `make run` for this machine; git ignores it. The environment wins over it, .env.example lists all names.
 DEBUG=1
 SECRET_KEY={secret_key}
+JWT_SIGNING_KEY={jwt_signing_key}
 ADMIN_EMAIL=admin@example.com
 ADMIN_PASSWORD={password}
 DEMO_API_KEY={api_key}
@@ -28,14 +31,20 @@ def write_env(file: Path = ENV_FILE) -> bool:
         return False
     with os.fdopen(handle, "w") as output:
         output.write(
-            _TEMPLATE.format(secret_key=secrets.token_urlsafe(48), password=make_password(), api_key=make_api_key())
+            _TEMPLATE.format(
+                secret_key=secrets.token_urlsafe(48),
+                jwt_signing_key=secrets.token_urlsafe(48),
+                password=make_password(),
+                api_key=make_api_key(),
+            )
         )
     return True
 
 
 def make_password() -> str:
-    """Four groups of four characters that are not mistaken for each other: 79 bits."""
-    return "-".join(_pick(4, _READABLE) for _ in range(4))
+    """Four groups of four characters that are not mistaken for each other, with a capital and a digit: 80 bits."""
+    groups = [_pick(4, _READABLE) for _ in range(4)]
+    return "-".join([_pick(1, _READABLE_CAPITALS) + groups[0], *groups[1:], _pick(1, _READABLE_DIGITS)])
 
 
 def make_api_key() -> str:

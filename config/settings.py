@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -20,12 +21,18 @@ if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured("SECRET_KEY is not set. Set it to a long random text, or DEBUG=1 to try Chatify.")
     SECRET_KEY = "insecure-" + "debug-only-" * 6
+JWT_SIGNING_KEY = environment.secret(env, "JWT_SIGNING_KEY", derived_from=SECRET_KEY)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/.*$"
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "last-event-id", "x-api-key", "x-request-id"]
-CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
+CORS_ALLOW_HEADERS = [
+    "accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-api-key", "x-request-id",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = [
+    "X-Request-ID", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
+    "Idempotency-Replayed",
+]  # fmt: skip
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 LOG_LEVEL = environment.choice(env, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
@@ -42,6 +49,28 @@ CONTEXT_MESSAGES = environment.integer(env, "CONTEXT_MESSAGES", 15, most=20)
 DEMO_TENANT = "demo"
 HOUSE_TENANT = "house"
 
+# Who may do how much --------------------------------------------------------------------------------
+# In numbers per minute, per day and per month; 0 is no limit. Staff can set others for a tenant.
+_LIMITS = {
+    "key_requests_per_minute": 6000,
+    "person_requests_per_minute": 60,
+    "user_messages_per_minute": 20,
+    "session_messages_per_minute": 30,
+    "concurrent_replies": 0,
+    "tokens_per_day": 0,
+    "tokens_per_month": 0,
+    "user_tokens_per_day": 0,
+    "user_tokens_per_month": 0,
+}
+LIMITS = {
+    name: environment.integer(env, f"LIMIT_{name.upper()}", default, least=0, most=10**12)
+    for name, default in _LIMITS.items()
+}
+IS_SIGN_UP_OPEN = environment.choice(env, "SIGN_UP", "open", ("open", "closed")) == "open"
+ACCESS_TOKEN_SECONDS = environment.integer(env, "ACCESS_TOKEN_SECONDS", 900, most=86_400)
+REFRESH_TOKEN_DAYS = environment.integer(env, "REFRESH_TOKEN_DAYS", 30, most=365)
+END_USER_TOKEN_SECONDS = environment.integer(env, "END_USER_TOKEN_SECONDS", 900, most=86_400)
+
 # Applications -------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",  # makes runserver speak ASGI; has to come first
@@ -57,6 +86,7 @@ INSTALLED_APPS = [
     "corsheaders",
     "csp",
     "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "chatify.accounts",
@@ -98,9 +128,12 @@ TEMPLATES = [
 ]
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
-]
+    {"NAME": "chatify.accounts.passwords.PasswordRules"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+     "OPTIONS": {"user_attributes": ("email", "name")}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]  # fmt: skip
+PASSWORD_RESET_TIMEOUT = 3600
 LOGIN_URL = "ui:login"
 LOGIN_REDIRECT_URL = "ui:chat"
 LOGOUT_REDIRECT_URL = "ui:chat"
@@ -168,6 +201,14 @@ else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 CELERY_IS_EMBEDDED = CELERY_BROKER_URL == "memory://"
 
+# Mail ---------------------------------------------------------------------------------------------
+EMAIL_URL = environment.url(
+    env, "EMAIL_URL", ("smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail"), "consolemail://"
+)
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="Chatify <chatify@localhost>")
+vars().update(env.email_url_config(EMAIL_URL))
+EMAIL_TIMEOUT = 10
+
 # HTTP ---------------------------------------------------------------------------------------------
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -193,16 +234,27 @@ CONTENT_SECURITY_POLICY = {
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "chatify.accounts.api.authentication.ApiKeyAuthentication",
+        "chatify.accounts.api.authentication.BearerAuthentication",
         "chatify.accounts.api.authentication.BrowserAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["chatify.accounts.api.authentication.IsPrincipal"],
+    "DEFAULT_THROTTLE_CLASSES": ["chatify.accounts.api.authentication.RequestBudget"],
     "DEFAULT_PARSER_CLASSES": ["chatify.common.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "chatify.common.problems.problem_handler",
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,
+}
+SIMPLE_JWT = {
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "ALGORITHM": "HS256",
+    "AUDIENCE": "chatify",
+    "ISSUER": "chatify",
+    "ACCESS_TOKEN_LIFETIME": timedelta(seconds=ACCESS_TOKEN_SECONDS),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=REFRESH_TOKEN_DAYS),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Chatify",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chatify.accounts.actions import update_profile, upsert_end_user
@@ -27,7 +27,8 @@ DELETED_AT_ONCE = 500
 def find_or_make_end_user(*, principal: Principal, given: UserInput | None) -> EndUser:
     """The end user that a call is about, with the profile brought up to date.
 
-    Raises InvalidInput when a key names nobody, or when somebody names another one than themself.
+    Raises InvalidInput when a key names nobody, or when somebody names another one than themself; NotFound when
+    they were erased in this moment.
     """
     given = given or UserInput()
     if principal.is_api_key:
@@ -36,13 +37,14 @@ def find_or_make_end_user(*, principal: Principal, given: UserInput | None) -> E
             tenant_id=principal.tenant_id, external_id=str(given.external_id), changes=given.changes()
         )
     assert principal.end_user_id is not None  # who is no key speaks for somebody
-    user = EndUser.objects.get(id=principal.end_user_id)
+    user = EndUser.objects.filter(id=principal.end_user_id).first()
+    if user is None:
+        raise NotFound("There is no such user.")
     if given.external_id not in (None, user.external_id):
         raise InvalidInput.at("user.external_id", "not_yours", "This is somebody else.")
     return update_profile(user=user, changes=given.changes())
 
 
-@transaction.atomic
 def start_chat_session(
     *,
     principal: Principal,
@@ -53,8 +55,20 @@ def start_chat_session(
 ) -> ChatSession:
     """Start a chat session with the personality of this slug, or the default one.
 
-    Raises InvalidInput (`unknown_template`) or AgeRestricted; the profile is not changed then.
+    Raises InvalidInput (`unknown_template`), AgeRestricted or Forbidden (`bound_to_session`); the profile is not
+    changed then. Conflict (`user_erased`) if the user is erased in this moment.
     """
+    principal.require_whole_user()
+    try:
+        return _start(principal, template_slug, user, title, metadata or {})
+    except IntegrityError:
+        raise Conflict("This user is being erased.", code="user_erased") from None
+
+
+@transaction.atomic
+def _start(
+    principal: Principal, template_slug: str | None, user: UserInput | None, title: str, metadata: dict[str, Any]
+) -> ChatSession:
     template = _choose(principal, template_slug)
     end_user = find_or_make_end_user(principal=principal, given=user)
     if template.adult_only and not end_user.is_adult:
@@ -67,7 +81,7 @@ def start_chat_session(
         version=template.current_version,
         title=title,
         greeting=render(template.greeting, values_of(end_user)),
-        metadata=metadata or {},
+        metadata=metadata,
         created_at=now,
         last_activity=now,
     )

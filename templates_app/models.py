@@ -19,9 +19,15 @@ class PromptTemplateQuerySet(models.QuerySet["PromptTemplate"]):
 
     def on_offer_to(self, tenant_id: UUID) -> PromptTemplateQuerySet:
         """The active ones that a tenant's people may choose: its own, and the shared ones it does not shadow."""
-        own = PromptTemplate.objects.filter(tenant_id=tenant_id, slug=models.OuterRef("slug"), is_active=True)
+        own = PromptTemplate.objects.existing().filter(
+            tenant_id=tenant_id, slug=models.OuterRef("slug"), is_active=True
+        )
         is_seen = Q(tenant_id=tenant_id) | (Q(tenant=None) & ~models.Exists(own))
-        return self.filter(is_seen, is_active=True, current_version__isnull=False)
+        return self.existing().filter(is_seen, is_active=True, current_version__isnull=False)
+
+    def existing(self) -> PromptTemplateQuerySet:
+        """Those that nobody deleted."""
+        return self.filter(deleted_at=None)
 
 
 class PromptTemplate(models.Model):
@@ -47,6 +53,8 @@ class PromptTemplate(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    # Chat sessions go on with the version that they pinned.
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = PromptTemplateQuerySet.as_manager()
     tenant_id: UUID | None
@@ -56,8 +64,12 @@ class PromptTemplate(models.Model):
         verbose_name_plural = "personalities"
         ordering: ClassVar = ["-is_default", "name"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["tenant", "slug"], name="template_slug_once_per_tenant"),
-            models.UniqueConstraint(fields=["slug"], condition=Q(tenant=None), name="template_slug_once_shared"),
+            models.UniqueConstraint(
+                fields=["tenant", "slug"], condition=Q(deleted_at=None), name="template_slug_once_per_tenant"
+            ),
+            models.UniqueConstraint(
+                fields=["slug"], condition=Q(tenant=None, deleted_at=None), name="template_slug_once_shared"
+            ),
             models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="template_one_default"),
         ]
 

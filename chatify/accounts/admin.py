@@ -221,8 +221,7 @@ class ApiKeyAdmin(StaffAdmin[ApiKey]):
         if change:
             obj.save(update_fields=["name", "expires_at"])
             return
-        key = create_api_key(tenant=obj.tenant, name=obj.name, expires_at=obj.expires_at)
-        made = ApiKey.objects.get(prefix=key.split("_")[1])
+        made, key = create_api_key(tenant=obj.tenant, name=obj.name, expires_at=obj.expires_at)
         obj.__dict__.update(made.__dict__)
         request.new_api_key = key  # type: ignore[attr-defined]
 

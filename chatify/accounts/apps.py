@@ -10,5 +10,10 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        """Register what drf-spectacular has to know."""
+        """Register what drf-spectacular and django-cors-headers have to know."""
+        from corsheaders.signals import check_request_enabled
+
         from chatify.accounts.api import schema  # noqa: F401
+        from chatify.accounts.origins import allow_tenants_origins
+
+        check_request_enabled.connect(allow_tenants_origins, dispatch_uid="tenants_origins")

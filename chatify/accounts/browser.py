@@ -8,35 +8,28 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from chatify.accounts.actions import ensure_tenant, upsert_end_user
-from chatify.accounts.models import EndUser
+from chatify.accounts.models import EndUser, User
+from chatify.accounts.people import end_user_of
 
-_COOKIE_FIELD = "end_user_id"
+COOKIE_FIELD = "end_user_id"
 
 
 def find_browser_end_user(request: HttpRequest) -> EndUser | None:
     """The end user of this browser, if it has one already."""
-    if request.user.is_authenticated:
-        return _signed_in(request)
+    if isinstance(request.user, User):
+        return end_user_of(request.user)
     if not settings.DEBUG:
         return None  # strangers would spend the key
-    known = request.session.get(_COOKIE_FIELD)
-    return EndUser.objects.filter(id=known).first() if known else None
+    known = request.session.get(COOKIE_FIELD)
+    return EndUser.objects.filter(id=known, tenant__deleted_at__isnull=True).first() if known else None
 
 
 def browser_end_user(request: HttpRequest) -> EndUser | None:
     """As `find_browser_end_user`, but with DEBUG a stranger gets an anonymous one in the demo tenant."""
     found = find_browser_end_user(request)
-    if found is not None or not settings.DEBUG:
+    if found is not None or not settings.DEBUG or request.user.is_authenticated:
         return found
     tenant = ensure_tenant(slug=settings.DEMO_TENANT)
     user = upsert_end_user(tenant_id=tenant.id, external_id=f"browser-{uuid4()}", changes={})
-    request.session[_COOKIE_FIELD] = str(user.id)
-    return user
-
-
-def _signed_in(request: HttpRequest) -> EndUser:
-    tenant = ensure_tenant(slug=settings.HOUSE_TENANT, name="People who sign in here")
-    user, _ = EndUser.objects.get_or_create(
-        tenant=tenant, external_id=f"user-{request.user.pk}", defaults={"name": getattr(request.user, "name", "")}
-    )
+    request.session[COOKIE_FIELD] = str(user.id)
     return user

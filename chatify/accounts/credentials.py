@@ -1,31 +1,44 @@
-"""API keys and socket tickets: how they look and how they are checked."""
+"""API keys and socket tickets: how they look and how they are checked; and what became of a credential."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hmac import compare_digest
+from time import monotonic
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from chatify.accounts.models import ApiKey, SocketTicket, Tenant
-from chatify.accounts.principal import Principal
+from chatify.accounts.principal import SCOPES, Credential, Principal
+from chatify.accounts.tokens import principal_of_token
 
 TICKET_LIFETIME = timedelta(seconds=30)
+USE_NOTED_SECONDS = 60.0
+"""How exactly `last_used_at` is kept: a write at every call would cost more than the check."""
 
 _KEY = re.compile(r"ck_([a-z0-9]{8})_[A-Za-z0-9_-]{32,64}")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_used: dict[UUID, float] = {}
 
 
 @transaction.atomic
-def create_api_key(*, tenant: Tenant, name: str, key: str = "", expires_at: datetime | None = None) -> str:
-    """Make a key and give its plain text, which is nowhere stored. `key` sets the text (for a demo's).
+def create_api_key(
+    *,
+    tenant: Tenant,
+    name: str,
+    key: str = "",
+    scopes: Sequence[str] = SCOPES,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """Make a key and give it with its plain text, which is nowhere stored. `key` sets the text (for a demo's).
 
     Raises ValueError for a text that is not of the form ck_<8>_<32 to 64>, IntegrityError for a prefix that is used.
     """
@@ -33,8 +46,20 @@ def create_api_key(*, tenant: Tenant, name: str, key: str = "", expires_at: date
     match = _KEY.fullmatch(key)
     if match is None:
         raise ValueError("An API key looks like ck_<8 lower-case letters or digits>_<32 to 64 letters or digits>.")
-    ApiKey.objects.create(tenant=tenant, name=name, prefix=match[1], digest=_digest(key), expires_at=expires_at)
-    return key
+    made = ApiKey.objects.create(
+        tenant=tenant,
+        name=name,
+        prefix=match[1],
+        digest=_digest(key),
+        scopes=[scope for scope in SCOPES if scope in scopes],
+        expires_at=expires_at,
+    )
+    return made, key
+
+
+def principal_of(credential: str) -> Principal | None:
+    """Whom a working API key, access token or end-user token speaks for, or None."""
+    return principal_of_key(credential) if credential.startswith("ck_") else principal_of_token(credential)
 
 
 def principal_of_key(key: str) -> Principal | None:
@@ -43,17 +68,27 @@ def principal_of_key(key: str) -> Principal | None:
     found = ApiKey.objects.working().filter(prefix=match[1]).first() if match else None
     if found is None or not compare_digest(found.digest, _digest(key)):
         return None
-    return Principal(tenant_id=found.tenant_id, api_key_id=found.id)
+    _note_use(found.id)
+    credential = Credential(api_key_id=found.id, is_key=True)
+    return Principal(found.tenant_id, scopes=frozenset(found.scopes), credential=credential)
 
 
-def revoked_of(api_key_ids: Iterable[UUID | None]) -> set[UUID]:
-    """Those of these keys that were revoked, or have expired or gone."""
-    ids = {id_ for id_ in api_key_ids if id_ is not None}
-    return ids - set(ApiKey.objects.working().filter(id__in=ids).values_list("id", flat=True)) if ids else set()
+def _note_use(api_key_id: UUID) -> None:
+    now = monotonic()
+    if now - _used.get(api_key_id, -USE_NOTED_SECONDS) >= USE_NOTED_SECONDS:
+        _used[api_key_id] = now
+        recently = timezone.now() - timedelta(seconds=USE_NOTED_SECONDS)
+        stale = Q(last_used_at=None) | Q(last_used_at__lt=recently)
+        ApiKey.objects.filter(stale, id=api_key_id).update(last_used_at=timezone.now())
 
 
-def issue_ticket(*, tenant_id: UUID, end_user_id: UUID, chat_session_id: UUID) -> tuple[str, datetime]:
-    """A fresh socket ticket and the time it expires."""
+# Socket tickets -----------------------------------------------------------------------------------
+
+
+def issue_ticket(
+    *, tenant_id: UUID, end_user_id: UUID, chat_session_id: UUID, credential: Credential
+) -> tuple[str, datetime]:
+    """A fresh socket ticket and the time it expires. Its socket closes when `credential` is revoked."""
     ticket = secrets.token_urlsafe(32)
     expires_at = timezone.now() + TICKET_LIFETIME
     SocketTicket.objects.create(
@@ -61,20 +96,28 @@ def issue_ticket(*, tenant_id: UUID, end_user_id: UUID, chat_session_id: UUID) -
         tenant_id=tenant_id,
         end_user_id=end_user_id,
         chat_session_id=chat_session_id,
+        credential=credential.as_json(),
         expires_at=expires_at,
     )
     return ticket, expires_at
 
 
 def redeem_ticket(ticket: str, chat_session_id: UUID) -> Principal | None:
-    """Use a ticket up. None when it is unknown, used, expired or for another chat session."""
+    """Use a ticket up. None when it is unknown, used, expired, for another chat session, or its issuer was revoked."""
     usable = SocketTicket.objects.filter(
         digest=_digest(ticket), chat_session_id=chat_session_id, used_at=None, expires_at__gt=Now()
     )
     if not usable.update(used_at=Now()):
         return None
-    row = SocketTicket.objects.get(digest=_digest(ticket))
-    return Principal(row.tenant_id, end_user_id=row.end_user_id, chat_session_id=chat_session_id)
+    row = SocketTicket.objects.filter(digest=_digest(ticket)).first()
+    if row is None:  # erased in this moment
+        return None
+    return Principal(
+        row.tenant_id,
+        end_user_id=row.end_user_id,
+        chat_session_id=chat_session_id,
+        credential=Credential.from_json(row.credential),
+    )
 
 
 def _digest(secret: str) -> str:

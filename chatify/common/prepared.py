@@ -72,6 +72,31 @@ def update_rows(model: type[Model], where: Mapping[str, Any], values: Mapping[st
         return int(cursor.rowcount)
 
 
+def add_to_row(
+    model: type[Model], key: Mapping[str, Any], fixed: Mapping[str, Any], amounts: Mapping[str, int]
+) -> None:
+    """Add to the numbers of the row with this key, which has to be unique; the row is made if it is missing.
+
+    Both databases do it in one statement (INSERT ... ON CONFLICT), so that two at once lose nothing.
+    """
+    named = [*key.items(), *fixed.items(), *amounts.items()]
+    stored = [_field(model, name).get_db_prep_save(value, connection) for name, value in named]
+    with connection.cursor() as cursor:
+        cursor.execute(_add_sql(model, tuple(key), tuple(fixed), tuple(amounts)), stored)
+
+
+@lru_cache(maxsize=16)
+def _add_sql(model: type[Model], key: tuple[str, ...], fixed: tuple[str, ...], amounts: tuple[str, ...]) -> str:
+    table, columns = _quoted(model._meta.db_table), {n: _quoted(_field(model, n).column) for n in key + fixed + amounts}
+    values = ", ".join(["%s"] * len(columns))
+    sums = ", ".join(f"{columns[name]} = {table}.{columns[name]} + excluded.{columns[name]}" for name in amounts)
+    unique = ", ".join(columns[name] for name in key)
+    return (
+        f"INSERT INTO {table} ({', '.join(columns.values())}) VALUES ({values}) "  # noqa: S608
+        f"ON CONFLICT ({unique}) DO UPDATE SET {sums}"
+    )
+
+
 @lru_cache
 def _insert_sql(model: type[Model], count: int) -> str:
     fields = model._meta.concrete_fields

@@ -59,6 +59,8 @@ def observe_request(get_response: Next) -> Next:
             response = await get_response(request)
             _report(request, response.status_code, time.perf_counter() - started)
         response["X-Request-ID"] = request_id
+        for name, value in getattr(request, "rate_limit_headers", {}).items():
+            response[name] = value
         return response
 
     return middleware

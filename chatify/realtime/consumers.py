@@ -17,14 +17,14 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import InterfaceError, OperationalError
 
 from chatify.accounts.api.authentication import bearer
-from chatify.accounts.credentials import principal_of_key, redeem_ticket
 from chatify.accounts.principal import Principal
-from chatify.common.errors import ChatifyError, InvalidInput, NotAuthenticated, NotFound, TooLarge, Unavailable
+from chatify.common.errors import ChatifyError, InvalidInput, TooFast, TooLarge, Unavailable
 from chatify.common.inputs import MAX_BODY
 from chatify.common.problems import database_away
 from chatify.common.strict_json import parse
 from chatify.common.threads import in_db_thread
 from chatify.realtime import sockets
+from chatify.realtime.entry import enter
 from chatify.realtime.handlers import handle
 from chatify.realtime.outgoing import Outgoing
 from chatify.realtime.protocol import parse_frame
@@ -34,9 +34,11 @@ from chatify.turns.runtime import Runtime, current
 from sessions.models import ChatSession
 from sessions.objects import chat_session_object
 
-MAX_BAD_FRAMES = 50
+MAX_BAD_FRAMES = MAX_HASTY_FRAMES = 50
 BAD_FRAMES_SECONDS = 60.0
 CLOSE_SECONDS = 2.0
+
+_CLOSE_CODES = {401: 4401, 404: 4404, 429: 4429}  # by the error's status; else 4403
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +48,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     runtime: Runtime
     principal: Principal
+    end_user_id: UUID
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,6 +57,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.outgoing = Outgoing(self._send_text)
         self.is_closed = False
         self._bad_frames: deque[float] = deque(maxlen=MAX_BAD_FRAMES)
+        self._hasty_frames: deque[float] = deque(maxlen=MAX_HASTY_FRAMES)
         self._closing: asyncio.Task[None] | None = None
         self._is_over = False
 
@@ -85,28 +89,25 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.runtime = current()
             self.principal = await self._authenticate()
             chat_session, live = await follow(self.runtime, self.principal, self.chat_session_id, self)
-        except NotFound:
-            await self.close_with(4404)
         except (Unavailable, OperationalError, InterfaceError):
             await self.close_with(1012)
         except ChatifyError as error:
-            await self.close_with(4401 if isinstance(error, NotAuthenticated) else 4403)
+            await self.close_with(_CLOSE_CODES.get(error.status, 4403))
         else:
+            self.end_user_id = chat_session.end_user_id
             await self._enter(chat_session, live)
 
     async def _authenticate(self) -> Principal:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.scope["headers"]}
-        key = bearer(headers.get("authorization", ""), headers.get("x-api-key", ""))
-        ticket = parse_qs(self.scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
-        if key:
-            principal = await in_db_thread(principal_of_key, key)
-        elif ticket:
-            principal = await in_db_thread(redeem_ticket, ticket, self.chat_session_id)
-        else:
-            principal = None
-        if principal is None:
-            raise NotAuthenticated
-        return principal
+        return await in_db_thread(
+            enter,
+            credential=bearer(headers.get("authorization", ""), headers.get("x-api-key", "")),
+            ticket=parse_qs(self.scope["query_string"].decode("latin-1")).get("ticket", [""])[0],
+            chat_session_id=self.chat_session_id,
+            origin=headers.get("origin", ""),
+            host=headers.get("host", ""),
+            scheme="https" if self.scope.get("scheme") == "wss" else "http",
+        )
 
     async def _enter(self, chat_session: ChatSession, live: LiveReply | None) -> None:
         if chat_session.status == ChatSession.Status.ENDED:
@@ -192,17 +193,20 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         except ChatifyError as error:
             self.deliver(error_frame(error, event_id))
             if isinstance(error, InvalidInput | TooLarge):
-                await self._count_bad_frame()
+                await self._count(self._bad_frames, 4400)
+            elif isinstance(error, TooFast):
+                await self._count(self._hasty_frames, 4429)
         except Exception:
             log.exception("frame_failed", chat_session_id=str(self.chat_session_id))
             self.deliver(error_frame(ChatifyError(), event_id))
 
-    async def _count_bad_frame(self) -> None:
+    async def _count(self, frames: deque[float], close_code: int) -> None:
+        """One more frame of this kind; too many of them in a minute close the socket."""
         now = time.monotonic()
-        if len(self._bad_frames) == MAX_BAD_FRAMES and now - self._bad_frames[0] < BAD_FRAMES_SECONDS:
+        if len(frames) == frames.maxlen and now - frames[0] < BAD_FRAMES_SECONDS:
             await self.outgoing.drain()
-            await self.close_with(4400)
-        self._bad_frames.append(now)
+            await self.close_with(close_code)
+        frames.append(now)
 
 
 def error_frame(error: ChatifyError, event_id: str | None) -> dict[str, Any]:

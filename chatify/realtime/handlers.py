@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chatify.accounts.principal import Principal
 from chatify.common.threads import in_db_thread
+from chatify.realtime.entry import spend_request
 from chatify.realtime.outgoing import MAX_WAITING, Outgoing
 from chatify.realtime.protocol import (
     ClientFrame,
@@ -33,6 +34,7 @@ class Socket(Follower, Protocol):
     runtime: Runtime
     principal: Principal
     chat_session_id: UUID
+    end_user_id: UUID
     outgoing: Outgoing
 
 
@@ -45,6 +47,7 @@ async def _send(socket: Socket, frame: MessageSend) -> None:
     await socket.runtime.accept(
         principal=socket.principal,
         chat_session_id=socket.chat_session_id,
+        end_user_id=socket.end_user_id,
         content=frame.content,
         client_message_id=frame.client_message_id,
         model=frame.model,
@@ -58,11 +61,15 @@ async def _stop(socket: Socket, frame: ReplyStop) -> None:
 
 async def _retry(socket: Socket, frame: ReplyRetry) -> None:
     await socket.runtime.retry(
-        principal=socket.principal, chat_session_id=socket.chat_session_id, message_id=frame.message_id
+        principal=socket.principal,
+        chat_session_id=socket.chat_session_id,
+        end_user_id=socket.end_user_id,
+        message_id=frame.message_id,
     )
 
 
 async def _sync(socket: Socket, frame: Sync) -> None:
+    await in_db_thread(spend_request, socket.principal)
     events = missed(
         socket.runtime,
         socket.chat_session_id,
@@ -89,6 +96,7 @@ async def _feedback(socket: Socket, frame: FeedbackFrame) -> None:
 
 
 def _rate(principal: Principal, chat_session_id: UUID, frame: FeedbackFrame) -> None:
+    spend_request(principal)
     chat_session = get_chat_session(principal, chat_session_id)
     message = get_message(chat_session, frame.message_id) if frame.message_id else None
     give_feedback(chat_session=chat_session, rating=frame.rating, message=message, comment=None)

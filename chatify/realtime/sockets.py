@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Protocol
-from uuid import UUID
 
 import structlog
 from prometheus_client import Gauge
 
-from chatify.accounts.credentials import revoked_of
 from chatify.accounts.principal import Principal
+from chatify.accounts.revocation import revoked_of
 from chatify.common.threads import in_db_thread
 from chatify.realtime.admission import Admission
 from chatify.realtime.outgoing import Outgoing
 
 IDLE_SECONDS = 300.0
-SWEEP_SECONDS = 5.0
+SWEEP_SECONDS = 2.5
 REFRESH_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
@@ -70,8 +69,8 @@ class Sockets:
             self._open.discard(socket)
             _open_sockets.dec()
 
-    async def _check(self, socket: Socket, now: float, revoked: set[UUID]) -> None:
-        if socket.principal.api_key_id in revoked:
+    async def _check(self, socket: Socket, now: float, revoked: set[Principal]) -> None:
+        if socket.principal in revoked:
             await socket.close_with(4401)
         elif socket.outgoing.is_stuck:
             await socket.close_with(1011)
@@ -85,7 +84,7 @@ class Sockets:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()
             try:
-                revoked = await in_db_thread(revoked_of, {socket.principal.api_key_id for socket in self._open})
+                revoked = await in_db_thread(revoked_of, {socket.principal for socket in self._open})
                 await asyncio.gather(*(self._check(socket, now, revoked) for socket in self._open))
                 if now - refreshed_at > REFRESH_SECONDS:
                     refreshed_at = now

@@ -19,6 +19,7 @@ from django.db.models import Case, F, OuterRef, Q, Subquery, TextField, Value, W
 from django.db.models.functions import Now
 
 from chatify.accounts.principal import Principal
+from chatify.accounts.usage import add_usage
 from chatify.common.errors import Conflict, InvalidInput, NotFound
 from chatify.common.prepared import insert_rows, update_rows
 from chatify.events.bus import emit
@@ -33,6 +34,8 @@ from chatify.turns.rows import (
     wire,
 )
 from chatify.turns.spec import Accepted, Finished, Outcome, Reaped, Renewal, ReplySpec
+from chatify.turns.spending import check_replies_at_once
+from sessions.access import chat_sessions_for
 from sessions.models import ChatSession, Message
 from sessions.objects import message_object
 from templates_app.rendering import clean
@@ -58,7 +61,8 @@ def accept(
 
     When this returns, both are on disk. The same `client_message_id` again gives the first answer, and so does
     the same `message_id`: a call whose connection died in the commit is made again. Raises
-    NotFound, AgeRestricted, InvalidInput (model), Conflict (`session_ended`, `client_message_id_reused`).
+    NotFound, AgeRestricted, InvalidInput (model), Conflict (`session_ended`, `client_message_id_reused`),
+    TooFast (`too_many_replies`).
     """
     if model not in (None, settings.CHAT_MODEL):
         raise InvalidInput.at("model", "unknown_model", f"The model on offer is {settings.CHAT_MODEL}.")
@@ -85,6 +89,7 @@ def _accept(
     message = new_user_message(row, message_id, content, client_message_id)
     spec, reply = None, None
     if row.running_reply_id is None:
+        check_replies_at_once(row.tenant_id)
         spec, reply = new_reply(row, message.seq + 1, owner, [*history(row), (Message.Role.USER, content)])
         message.answered_by_id = reply.id
     insert_rows([message, reply] if reply else [message])
@@ -110,15 +115,17 @@ def _find_duplicate(
     is_same = Q(id=message_id)
     if client_message_id is not None:
         is_same |= Q(client_message_id=client_message_id)
-    rows = Message.objects.filter(is_same, chat_session_id=chat_session_id, tenant_id=principal.tenant_id)
-    if principal.end_user_id is not None:
-        rows = rows.filter(chat_session__end_user_id=principal.end_user_id)
+    rows = Message.objects.filter(is_same, chat_session_id=chat_session_id)
     message = rows.select_related("chat_session__end_user", "chat_session__template").first()
     if message is None:
         return None
+    chat_session = message.chat_session
+    if not principal.may_reach(
+        tenant_id=chat_session.tenant_id, end_user_id=chat_session.end_user_id, chat_session_id=chat_session.id
+    ):
+        return None
     if message.content != content:
         raise Conflict("This client_message_id was used with another content.", code="client_message_id_reused")
-    chat_session = message.chat_session
     found = message_object(message, chat_session.end_user, chat_session.template.name)
     return Accepted(found, message.seq, is_duplicate=True)
 
@@ -127,7 +134,8 @@ def _find_duplicate(
 def retry(*, principal: Principal, chat_session_id: UUID, message_id: UUID, owner: str) -> ReplySpec:
     """Start another reply to the messages that a failed or cancelled one answered.
 
-    Raises NotFound, AgeRestricted, Conflict (`session_ended`, `reply_running`, `not_retryable`, `superseded`).
+    Raises NotFound, AgeRestricted, Conflict (`session_ended`, `reply_running`, `not_retryable`, `superseded`),
+    TooFast (`too_many_replies`).
     """
     row = lock_for(principal, chat_session_id)
     row.check_open()
@@ -140,6 +148,7 @@ def retry(*, principal: Principal, chat_session_id: UUID, message_id: UUID, owne
         raise Conflict("Only a reply that failed or was stopped can be tried again.", code="not_retryable")
     if Message.objects.filter(chat_session_id=row.id, role=Message.Role.ASSISTANT, seq__gt=failed.seq).exists():
         raise Conflict("There is a later reply already.", code="superseded")
+    check_replies_at_once(row.tenant_id)
     return _start_reply(row, owner, instead_of=failed.id)
 
 
@@ -175,7 +184,9 @@ def finish(*, spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
     mine = {"id": spec.message_id, "status": _Status.STREAMING, "lease_owner": owner}
     if not update_rows(Message, mine, ending):
         return None
-    next_reply = _close_turn(row, spec.seq, owner, tokens=ending["prompt_tokens"] + ending["completion_tokens"])
+    tokens = ending["prompt_tokens"] + ending["completion_tokens"]
+    next_reply = _close_turn(row, spec.seq, owner, tokens=tokens)
+    add_usage(tenant_id=row.tenant_id, end_user_id=row.end_user_id, tokens=tokens, now=row.now)
     emit(f"reply.{outcome.status}", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=spec.message_id)
     reply = Message(
         id=spec.message_id, seq=spec.seq, role=Message.Role.ASSISTANT, created_at=spec.created_at,
@@ -278,10 +289,7 @@ def request_stop(*, principal: Principal, chat_session_id: UUID) -> tuple[UUID, 
 
     Raises NotFound.
     """
-    rows = ChatSession.objects.existing().filter(id=chat_session_id, tenant_id=principal.tenant_id)
-    if principal.end_user_id is not None:
-        rows = rows.filter(end_user_id=principal.end_user_id)
-    if not rows.exists():
+    if not chat_sessions_for(principal).filter(id=chat_session_id).exists():
         raise NotFound("There is no such chat session.")
     running = Message.objects.filter(chat_session_id=chat_session_id, status=_Status.STREAMING)
     found = running.values_list("id", "lease_owner").first()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from django.db import InterfaceError, OperationalError
 
+from chatify.accounts.principal import Principal
 from chatify.common.threads import in_db_thread
 from chatify.llm.types import Provider
 from chatify.turns import ledger, meters
@@ -26,7 +27,7 @@ PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
-Ended = Callable[[LiveReply, Finished | None], None]
+Ended = Callable[[LiveReply, Finished | None, Principal | None], None]
 
 
 @dataclass(slots=True)
@@ -35,13 +36,18 @@ class Running:
 
     spec: ReplySpec
     live: LiveReply
+    asker: Principal | None
+    next_asker: Principal | None
     outcome: Outcome = field(default_factory=lambda: Outcome(Message.Status.FAILED, "", "internal_error"))
     stream: asyncio.Task[None] | None = None
     stop_reason: str = ""
 
 
 class Replies:
-    """Begins, stops and ends replies. `ended` is called with each one's end, None when it was lost."""
+    """Begins, stops and ends replies.
+
+    `ended` is called with each one's end, None when it was lost, and with whoever asked for the next one.
+    """
 
     def __init__(self, provider: Provider, hub: Hub, spawn: Spawn, ended: Ended) -> None:
         self._provider = provider
@@ -51,10 +57,10 @@ class Replies:
         self._running: dict[UUID, Running] = {}
         self._pacer = Pacer(hub)
 
-    def begin(self, spec: ReplySpec, owner: str) -> None:
-        """Write a reply whose lease `owner`, this process, holds."""
+    def begin(self, spec: ReplySpec, owner: str, asker: Principal | None) -> None:
+        """Write a reply whose lease `owner`, this process, holds. `asker` is None when nobody knows who that was."""
         live = LiveReply(spec.message_id, spec.chat_session_id, spec.seq)
-        running = self._running[spec.message_id] = Running(spec, live)
+        running = self._running[spec.message_id] = Running(spec, live, asker, asker)
         meters.replies_running.inc()
         self._pacer.running = len(self._running)
         self._hub.begin(live)
@@ -76,6 +82,23 @@ class Replies:
         for running in list(self._running.values()):
             if chat_session_id in (None, running.spec.chat_session_id):
                 self.stop(running.spec.message_id, reason)
+
+    @property
+    def askers(self) -> set[Principal]:
+        """Who asked for the replies that are being written."""
+        return {running.asker for running in self._running.values() if running.asker is not None}
+
+    def note_asker(self, message_id: UUID, asker: Principal) -> None:
+        """Somebody wrote while this reply runs: the next one is for them."""
+        running = self._running.get(message_id)
+        if running is not None:
+            running.next_asker = asker
+
+    def stop_of(self, askers: Collection[Principal]) -> None:
+        """Stop the replies that these asked for."""
+        for running in list(self._running.values()):
+            if running.asker in askers:
+                self.stop(running.spec.message_id, "cancelled")
 
     def find(self, message_id: UUID) -> LiveReply | None:
         """A reply that is being written here."""
@@ -143,4 +166,4 @@ class Replies:
             first_token_ms=outcome.first_token_ms,
             latency_ms=outcome.latency_ms,
         )
-        self._ended(running.live, finished)
+        self._ended(running.live, finished, running.next_asker)

@@ -81,7 +81,7 @@ def lock(chat_session_id: UUID) -> LockedChatSession:
 def lock_for(principal: Principal, chat_session_id: UUID) -> LockedChatSession:
     """Lock a chat session that the principal may write to. Raises NotFound."""
     row = lock(chat_session_id)
-    is_theirs = row.tenant_id == principal.tenant_id and principal.end_user_id in (None, row.end_user_id)
+    is_theirs = principal.may_reach(tenant_id=row.tenant_id, end_user_id=row.end_user_id, chat_session_id=row.id)
     if not is_theirs or row.deleted_at is not None:
         raise NotFound("There is no such chat session.")
     return row

@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 
 from chatify.accounts.principal import Principal
+from chatify.accounts.revocation import revoked_of
 from chatify.common.errors import Unavailable
 from chatify.common.ids import uuid7
 from chatify.common.threads import in_db_thread
@@ -23,8 +24,10 @@ from chatify.turns.live import Follower, Hub, LiveReply
 from chatify.turns.relay import Relay
 from chatify.turns.replies import Replies
 from chatify.turns.spec import Accepted, Finished, ReplySpec
+from chatify.turns.spending import Charge
 
 RENEW_SECONDS = 5.0
+REVOKED_SECONDS = 2.5
 REAP_SECONDS = 10.0
 WATCH_SECONDS = 3.0
 RETRY_AFTER_SECONDS = 2.0
@@ -61,6 +64,7 @@ class Runtime:
         self._loops = [
             asyncio.create_task(_every(RENEW_SECONDS, self._renew)),
             asyncio.create_task(_every(REAP_SECONDS, self._reap)),
+            asyncio.create_task(_every(REVOKED_SECONDS, self._stop_revoked)),
             asyncio.create_task(_every(WATCH_SECONDS, self.relay.watch)),
         ]
 
@@ -87,6 +91,7 @@ class Runtime:
         *,
         principal: Principal,
         chat_session_id: UUID,
+        end_user_id: UUID,
         content: str,
         client_message_id: str | None = None,
         model: str | None = None,
@@ -94,27 +99,33 @@ class Runtime:
     ) -> Accepted:
         """Take a message: store it, acknowledge it to `sender`, tell the others, start the reply.
 
-        Once it is stored all of that happens, whatever becomes of the caller. Raises what `ledger.accept`
-        raises. A database that is away raises as Django does: each transport translates that.
+        Once it is stored all of that happens, whatever becomes of the caller. Raises what `ledger.accept` and
+        `Charge.take` raise. A database that is away raises as Django does: each transport translates that.
         """
+        charge, message_id = Charge(principal.tenant_id, end_user_id, chat_session_id), uuid7()
 
-        async def work() -> Accepted:
-            accepted = await in_db_thread(
-                ledger.accept,
+        def store() -> Accepted:
+            charge.take()
+            return ledger.accept(
                 principal=principal,
                 chat_session_id=chat_session_id,
-                message_id=uuid7(),
+                message_id=message_id,
                 owner=self.doorbell.name,
                 content=content,
                 client_message_id=client_message_id,
                 model=model,
             )
-            self._tell_accepted(chat_session_id, accepted, sender)
+
+        async def work() -> Accepted:
+            accepted = await in_db_thread(store)
+            self._tell_accepted(principal, chat_session_id, accepted, sender)
             return accepted
 
         return await asyncio.shield(self._spawn(work()))
 
-    def _tell_accepted(self, chat_session_id: UUID, accepted: Accepted, sender: Follower | None) -> None:
+    def _tell_accepted(
+        self, principal: Principal, chat_session_id: UUID, accepted: Accepted, sender: Follower | None
+    ) -> None:
         if sender is not None:
             sender.deliver(accepted_event(accepted))
         if not accepted.is_duplicate:
@@ -122,23 +133,31 @@ class Runtime:
             self.hub.message_created(chat_session_id, accepted.message, exclude=sender)
             self.doorbell.ring(chat_session_id)
         if accepted.reply is not None:
-            self._begin(accepted.reply)
+            self._begin(accepted.reply, principal)
         room = self.hub.rooms.get(chat_session_id)
+        if accepted.reply is None and room is not None and room.live is not None:
+            self.replies.note_asker(room.live.message_id, principal)
         if room is not None and 0 <= room.last_seq < accepted.seq:
             self._spawn(self.relay.catch_up([chat_session_id]))  # something came in by another process just before
 
-    async def retry(self, *, principal: Principal, chat_session_id: UUID, message_id: UUID) -> ReplySpec:
-        """Start another reply instead of a failed one. Raises what `ledger.retry` raises."""
+    async def retry(
+        self, *, principal: Principal, chat_session_id: UUID, end_user_id: UUID, message_id: UUID
+    ) -> ReplySpec:
+        """Start another reply instead of a failed one; it costs as much as a message. Raises as `accept` does."""
+        charge = Charge(principal.tenant_id, end_user_id, chat_session_id)
 
-        async def work() -> ReplySpec:
-            spec = await in_db_thread(
-                ledger.retry,
+        def store() -> ReplySpec:
+            charge.take()
+            return ledger.retry(
                 principal=principal,
                 chat_session_id=chat_session_id,
                 message_id=message_id,
                 owner=self.doorbell.name,
             )
-            self._begin(spec)
+
+        async def work() -> ReplySpec:
+            spec = await in_db_thread(store)
+            self._begin(spec, principal)
             return spec
 
         return await asyncio.shield(self._spawn(work()))
@@ -153,31 +172,37 @@ class Runtime:
             self.doorbell.send(owner, {"type": "stop", "message_id": str(message_id)})
         return True
 
-    def _begin(self, spec: ReplySpec) -> None:
-        self.replies.begin(spec, self.doorbell.name)
+    def _begin(self, spec: ReplySpec, principal: Principal | None) -> None:
+        self.replies.begin(spec, self.doorbell.name, principal)
         if self._is_stopping:
             self.replies.stop(spec.message_id, "interrupted")
         self.doorbell.ring(spec.chat_session_id)
         if self.hub.room(spec.chat_session_id).overtaken:
             self._spawn(self.relay.catch_up([spec.chat_session_id]))
 
-    def _ended(self, live: LiveReply, finished: Finished | None) -> None:
+    def _ended(self, live: LiveReply, finished: Finished | None, next_asker: Principal | None) -> None:
         self.hub.end(live, finished.message if finished is not None else None)
         self.doorbell.ring(live.chat_session_id)
         if finished is None:
             self._spawn(self.relay.catch_up([live.chat_session_id]))
         elif finished.next_reply is not None:
-            self._begin(finished.next_reply)
+            self._begin(finished.next_reply, next_asker)
 
     async def _renew(self) -> None:
         await self.replies.renew(self.doorbell.name)
+
+    async def _stop_revoked(self) -> None:
+        """Stop the replies whose askers may not be here any more."""
+        askers = self.replies.askers
+        if askers:
+            self.replies.stop_of(await in_db_thread(revoked_of, askers))
 
     async def _reap(self, *, all_running: bool = False) -> None:
         for reaped in await in_db_thread(ledger.reap, owner=self.doorbell.name, all_running=all_running):
             log.warning("reply_reaped", chat_session_id=str(reaped.chat_session_id))
             self.doorbell.ring(reaped.chat_session_id)
             if reaped.next_reply is not None:
-                self._begin(reaped.next_reply)
+                self._begin(reaped.next_reply, None)
             self._spawn(self.relay.catch_up([reaped.chat_session_id]))
 
     def _heard(self, event: bus.Event) -> None:

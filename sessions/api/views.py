@@ -163,6 +163,7 @@ class ChatSessionList(APIView):
         """Delete all chat sessions of a user."""
         query = read_query(request, UserQuery)
         principal_of(request).require_external_id(query.user)
+        principal_of(request).require_whole_user()
         ids = chat_sessions_for(principal_of(request), query.user).values_list("id", flat=True)
         return Response({"deleted": actions.delete_chat_sessions(chat_session_ids=ids)})
 
@@ -228,7 +229,10 @@ class ChatSessionTicket(APIView):
         chat_session = get_chat_session(principal_of(request), chat_session_id)
         read_body(request, Body)
         ticket, expires_at = issue_ticket(
-            tenant_id=chat_session.tenant_id, end_user_id=chat_session.end_user_id, chat_session_id=chat_session.id
+            tenant_id=chat_session.tenant_id,
+            end_user_id=chat_session.end_user_id,
+            chat_session_id=chat_session.id,
+            credential=principal_of(request).credential,
         )
         url = _object(chat_session, request)["ws_url"]
         return Response({"ticket": ticket, "expires_at": timestamp(expires_at), "ws_url": url}, status=201)

@@ -32,7 +32,7 @@ def test_new_key_is_shown_once_and_works(staff: Client) -> None:
 
 
 def test_revoked_key_opens_nothing_and_stays_on_the_list(staff: Client) -> None:
-    key = create_api_key(tenant=ensure_tenant(slug="demo"), name="old")
+    _, key = create_api_key(tenant=ensure_tenant(slug="demo"), name="old")
     made = ApiKey.objects.get()
     staff.post(f"{KEYS}{made.id}/revoke_this/", {"_form_submitted": "True"})
     assert principal_of_key(key) is None

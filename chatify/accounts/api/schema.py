@@ -7,15 +7,19 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """`Authorization: Bearer <API key>`."""
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """`Authorization: Bearer <API key or token>`."""
 
-    target_class = "chatify.accounts.api.authentication.ApiKeyAuthentication"
-    name = "ApiKey"
+    target_class = "chatify.accounts.api.authentication.BearerAuthentication"
+    name = "Bearer"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         """The scheme."""
-        return {"type": "http", "scheme": "bearer", "description": "An API key (also as `X-API-Key`)."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, an access token or an end-user token (also as `X-API-Key`).",
+        }
 
 
 class BrowserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatify.accounts.api.authentication import principal_of
+from chatify.accounts.api.idempotency import IDEMPOTENCY_KEY, read_idempotency_key
 from chatify.common.api import MAX_PAGE, AsyncAPIView, read_body, read_query
 from chatify.common.errors import InvalidInput
 from chatify.common.inputs import Body, ClientMessageId, Content, Line, Query
@@ -106,15 +107,17 @@ class MessageList(TurnView):
     async def post(self, request: Request, chat_session_id: UUID) -> HttpResponseBase:
         """Say something, and get the reply: whole, or as a stream of events."""
         body = read_body(request, MessageBody)
+        client_message_id = _client_message_id(request, body)
         runtime = current()
         listener = Listener(runtime, chat_session_id)
         try:
-            await follow(runtime, principal_of(request), chat_session_id, listener)
+            chat_session, _ = await follow(runtime, principal_of(request), chat_session_id, listener)
             accepted = await runtime.accept(
                 principal=principal_of(request),
                 chat_session_id=chat_session_id,
+                end_user_id=chat_session.end_user_id,
                 content=body.content,
-                client_message_id=body.client_message_id,
+                client_message_id=client_message_id,
                 model=body.model,
             )
         except BaseException:
@@ -161,9 +164,12 @@ class RetryReply(TurnView):
         runtime = current()
         listener = Listener(runtime, chat_session_id)
         try:
-            await follow(runtime, principal_of(request), chat_session_id, listener)
+            chat_session, _ = await follow(runtime, principal_of(request), chat_session_id, listener)
             spec = await runtime.retry(
-                principal=principal_of(request), chat_session_id=chat_session_id, message_id=message_id
+                principal=principal_of(request),
+                chat_session_id=chat_session_id,
+                end_user_id=chat_session.end_user_id,
+                message_id=message_id,
             )
         except BaseException:
             listener.close()
@@ -215,6 +221,14 @@ class StopReply(AsyncAPIView):
         read_body(request, Body)
         was_running = await current().stop_running(principal=principal_of(request), chat_session_id=chat_session_id)
         return Response({"stopped": was_running})
+
+
+def _client_message_id(request: Request, body: MessageBody) -> str | None:
+    """The message's own id: here `Idempotency-Key` is another name for it. Raises InvalidInput."""
+    key = read_idempotency_key(request)
+    if key is not None and body.client_message_id not in (None, key):
+        raise InvalidInput.at(IDEMPOTENCY_KEY, "conflicting", "This is another one than client_message_id.")
+    return body.client_message_id or key
 
 
 def _last_event(header: str) -> tuple[UUID | None, int]:

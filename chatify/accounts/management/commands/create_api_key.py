@@ -22,4 +22,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make and print it."""
-        self.stdout.write(create_api_key(tenant=ensure_tenant(slug=options["tenant"]), name=options["name"]))
+        _, key = create_api_key(tenant=ensure_tenant(slug=options["tenant"]), name=options["name"])
+        self.stdout.write(key)

@@ -1,0 +1,1 @@
+"""How often something may happen: takes keys and numbers, knows no rows."""
