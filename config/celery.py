@@ -22,6 +22,10 @@ app.conf.update(
     broker_transport_options={"socket_timeout": 15, "socket_connect_timeout": 3},
     beat_schedule={
         "purge-socket-tickets": {"task": "chatify.accounts.tasks.purge_socket_tickets", "schedule": 60.0},
+        "send-password-resets": {"task": "chatify.accounts.tasks.send_password_resets", "schedule": 5.0},
+        "purge-sign-ins": {"task": "chatify.accounts.tasks.purge_sign_ins", "schedule": 3600.0},
+        "purge-idempotent-calls": {"task": "chatify.accounts.tasks.purge_idempotent_calls", "schedule": 3600.0},
+        "apply-retention": {"task": "sessions.tasks.apply_retention", "schedule": 3600.0},
         "purge-browser-sessions": {"task": "chatify.accounts.tasks.purge_browser_sessions", "schedule": 3600.0},
     },
     beat_scheduler="celery.beat:Scheduler",

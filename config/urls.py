@@ -8,6 +8,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 from chatify.operations import health, views
 
 urlpatterns = [
+    path("api/v1/", include("chatify.accounts.api.auth.urls")),
+    path("api/v1/", include("chatify.accounts.api.tenants.urls")),
+    path("api/v1/", include("chatify.accounts.api.users.urls")),
     path("api/v1/", include("templates_app.api.urls")),
     path("api/v1/", include("sessions.api.urls")),
     path("api/v1/", include("chatify.turns.api.urls")),

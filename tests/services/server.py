@@ -20,6 +20,13 @@ from tests.services.process import Process
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _START_SECONDS = 45
+# Tests of something else are not slowed down; tests of the limits set them, or take these out for the defaults.
+NO_LIMITS = {
+    "LIMIT_KEY_REQUESTS_PER_MINUTE": "0",
+    "LIMIT_PERSON_REQUESTS_PER_MINUTE": "0",
+    "LIMIT_USER_MESSAGES_PER_MINUTE": "0",
+    "LIMIT_SESSION_MESSAGES_PER_MINUTE": "0",
+}
 _STOP_SECONDS = 40  # running replies get 30 s to finish
 
 
@@ -36,6 +43,7 @@ def base_env(**changes: str | None) -> dict[str, str]:
         "CHATIFY_ENV_FILE": os.devnull,
         "SECRET_KEY": "only-for-tests-" * 4,
         "DEBUG": "1",
+        **NO_LIMITS,
         **changes,
     }
     return {name: value for name, value in env.items() if value is not None}
