@@ -52,18 +52,18 @@ HOUSE_TENANT = "house"
 # Who may do how much --------------------------------------------------------------------------------
 # In numbers per minute, per day and per month; 0 is no limit. Staff can set others for a tenant.
 _LIMITS = {
-    "key_requests_per_minute": 6000,
-    "person_requests_per_minute": 60,
-    "user_messages_per_minute": 20,
-    "session_messages_per_minute": 30,
-    "concurrent_replies": 0,
-    "tokens_per_day": 0,
-    "tokens_per_month": 0,
-    "user_tokens_per_day": 0,
-    "user_tokens_per_month": 0,
+    "LIMIT_KEY_REQUESTS_PER_MINUTE": 6000,
+    "LIMIT_PERSON_REQUESTS_PER_MINUTE": 60,
+    "LIMIT_USER_MESSAGES_PER_MINUTE": 20,
+    "LIMIT_SESSION_MESSAGES_PER_MINUTE": 30,
+    "LIMIT_CONCURRENT_REPLIES": 0,
+    "LIMIT_TOKENS_PER_DAY": 0,
+    "LIMIT_TOKENS_PER_MONTH": 0,
+    "LIMIT_USER_TOKENS_PER_DAY": 0,
+    "LIMIT_USER_TOKENS_PER_MONTH": 0,
 }
 LIMITS = {
-    name: environment.integer(env, f"LIMIT_{name.upper()}", default, least=0, most=10**12)
+    name.removeprefix("LIMIT_").lower(): environment.integer(env, name, default, least=0, most=10**12)
     for name, default in _LIMITS.items()
 }
 IS_SIGN_UP_OPEN = environment.choice(env, "SIGN_UP", "open", ("open", "closed")) == "open"
@@ -300,6 +300,7 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("ui/img/favicon.svg")}],
+    "LOGIN": {"form": "chatify.accounts.forms.StaffSignInForm"},
     "DASHBOARD_CALLBACK": "sessions.admin.home.add_overview",
     "STYLES": [_static("templates_app/admin.css")],
     "BORDER_RADIUS": "9px",
@@ -359,6 +360,7 @@ UNFOLD = {
                     _entry("API keys", "key", "accounts.apikey"),
                     _entry("People", "badge", "accounts.user"),
                     _entry("Groups", "shield_person", "auth.group"),
+                    _entry("Audit log", "history", "accounts.auditentry"),
                 ],
             },
             {

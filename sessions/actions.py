@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import CASCADE
 from django.utils import timezone
 
-from chatify.accounts.actions import update_profile, upsert_end_user
+from chatify.accounts.actions import update_own_profile, upsert_end_user
 from chatify.accounts.models import EndUser
+from chatify.accounts.personal_data import blank_admin_log
 from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
 from chatify.common.errors import AgeRestricted, Conflict, InvalidInput, NotFound
-from chatify.events.bus import emit
-from sessions.models import ChatSession, Feedback, Message, Participant
+from chatify.events.bus import emit, forget
+from sessions.models import ChatSession, ChatSessionQuerySet, Feedback, Message, Participant
 from templates_app.access import get_default_template, get_template
 from templates_app.models import PromptTemplate
 from templates_app.rendering import Values, part_of_day, render
 
+PURGED_AT_ONCE = 200
 DELETED_AT_ONCE = 500
 """Databases take so many parameters in one statement, and so many locks in one transaction."""
 
@@ -42,7 +46,7 @@ def find_or_make_end_user(*, principal: Principal, given: UserInput | None) -> E
         raise NotFound("There is no such user.")
     if given.external_id not in (None, user.external_id):
         raise InvalidInput.at("user.external_id", "not_yours", "This is somebody else.")
-    return update_profile(user=user, changes=given.changes())
+    return update_own_profile(principal=principal, user=user, changes=given.changes(), field="user")
 
 
 def start_chat_session(
@@ -97,9 +101,10 @@ def _start(
 
 
 def rename_chat_session(*, chat_session: ChatSession, title: str) -> None:
-    """Give it another title."""
+    """Give it another title. Raises NotFound when it was erased meanwhile."""
     chat_session.title = title
-    chat_session.save(update_fields=["title"])
+    if not ChatSession.objects.filter(id=chat_session.id).update(title=title):
+        raise NotFound("There is no such chat session.")
 
 
 @transaction.atomic
@@ -149,6 +154,51 @@ def restore_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:
     return len(rows)
 
 
+def purge_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:
+    """Erase chat sessions for good, with all that hangs on them, in batches. Gives the number of those that were there.
+
+    A reply that is being written finds no row any more, and ends.
+    """
+    ids = list(chat_session_ids)
+    return sum(_purge(ids[start : start + PURGED_AT_ONCE]) for start in range(0, len(ids), PURGED_AT_ONCE))
+
+
+@transaction.atomic
+def _purge(chat_session_ids: list[UUID]) -> int:
+    return _erase(ChatSession.objects.select_for_update().filter(id__in=chat_session_ids).order_by("id"))
+
+
+@transaction.atomic
+def purge_idle_chat_sessions(*, tenant_id: UUID, before: datetime) -> int:
+    """Erase one batch of a tenant's chat sessions that nothing happened in since `before`. Gives their number.
+
+    Somebody may be at one right now, or another worker: what is locked is passed over.
+    """
+    idle = ChatSession.objects.filter(tenant_id=tenant_id, last_activity__lt=before, running_reply_id=None)
+    return _erase(idle.order_by("last_activity").select_for_update(skip_locked=True)[:PURGED_AT_ONCE])
+
+
+def _erase(locking: ChatSessionQuerySet) -> int:
+    """The rows of a locking query, in the caller's transaction. Foreign keys are checked at its end."""
+    rows = list(locking.values_list("id", "tenant_id"))
+    ids = [id_ for id_, _ in rows]
+    # Locked in the order in which leases are renewed, or the two might wait for each other.
+    running = Message.objects.filter(chat_session_id__in=ids, status=Message.Status.STREAMING)
+    list(running.select_for_update().order_by("id").values_list("id"))
+    forget(chat_session_ids=ids)
+    related: Any
+    for related in ChatSession._meta.related_objects:
+        if related.on_delete is CASCADE:
+            related.related_model._base_manager.filter(**{f"{related.field.name}__in": ids})._raw_delete(
+                connection.alias
+            )
+    ChatSession.objects.filter(id__in=ids)._raw_delete(connection.alias)
+    blank_admin_log(ChatSession, ids)
+    for id_, tenant_id in rows:
+        emit("session.erased", tenant_id=tenant_id, chat_session_id=id_)
+    return len(rows)
+
+
 def request_cancel(*, chat_session_ids: Iterable[UUID]) -> None:
     """Ask whoever writes the running replies of these chat sessions to stop."""
     Message.objects.filter(chat_session_id__in=list(chat_session_ids), status=Message.Status.STREAMING).update(
@@ -158,13 +208,16 @@ def request_cancel(*, chat_session_ids: Iterable[UUID]) -> None:
 
 @transaction.atomic
 def give_feedback(*, chat_session: ChatSession, rating: int, message: Message | None, comment: str | None) -> Feedback:
-    """Rate a reply, or the chat session as a whole; a later rating replaces the former. Raises Conflict.
+    """Rate a reply, or the chat session as a whole; a later rating replaces the former.
 
+    Raises Conflict (`not_a_reply`), NotFound when the chat session was erased meanwhile.
     `comment` None leaves an earlier comment as it is.
     """
     if message is not None and message.role != Message.Role.ASSISTANT:
         raise Conflict("Only replies can be rated.", code="not_a_reply")
-    ChatSession.objects.select_for_update().get(id=chat_session.id)  # two ratings at once make one row
+    locked = ChatSession.objects.select_for_update().filter(id=chat_session.id)  # two ratings at once make one row
+    if locked.first() is None:
+        raise NotFound("There is no such chat session.")
     feedback, _ = Feedback.objects.update_or_create(
         tenant_id=chat_session.tenant_id,
         chat_session=chat_session,

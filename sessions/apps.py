@@ -9,3 +9,9 @@ class SessionsConfig(AppConfig):
     name = "sessions"
     label = "chat_sessions"
     verbose_name = "Conversations"
+
+    def ready(self) -> None:
+        """Say what is kept about end users."""
+        from sessions.personal_data import register_holdings
+
+        register_holdings()

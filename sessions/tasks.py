@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import timedelta
+from time import monotonic
+from uuid import UUID
+
+import structlog
 from celery import shared_task
+from django.utils import timezone
+
+from chatify.accounts.audit import record
+from chatify.accounts.models import Tenant
+from sessions.actions import PURGED_AT_ONCE, purge_idle_chat_sessions
+
+RUN_SECONDS = 60.0
+"""So long one run may hold up other tasks. What is left then waits for the next one."""
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task
 def apply_retention() -> int:
     """Erase the chat sessions that are older than their tenants keep them. Gives their number."""
-    return 0
+    erased: Counter[UUID] = Counter()
+    try:
+        _erase_old(erased)
+    finally:
+        for tenant_id, count in erased.items():
+            record("retention.applied", who=None, tenant_id=tenant_id, subject_id=tenant_id, chat_sessions=count)
+    if erased:
+        log.info("retention_applied", tenants=len(erased), chat_sessions=erased.total())
+    return erased.total()
+
+
+def _erase_old(erased: Counter[UUID]) -> None:
+    """A batch of each tenant in turn, so that one with much to erase does not make all others wait."""
+    now, ends_at = timezone.now(), monotonic() + RUN_SECONDS
+    tenants = Tenant.objects.filter(retention_days__isnull=False).values_list("id", "retention_days")
+    waiting = {id_: now - timedelta(days=days or 0) for id_, days in tenants}
+    while waiting and monotonic() < ends_at:
+        for tenant_id, before in list(waiting.items()):
+            count = purge_idle_chat_sessions(tenant_id=tenant_id, before=before)
+            if count:
+                erased[tenant_id] += count
+            if count < PURGED_AT_ONCE:
+                del waiting[tenant_id]

@@ -1,4 +1,4 @@
-"""The only way to a personality for those who chat."""
+"""The only way to a personality for those who chat, and for tenants who write their own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
+
 from chatify.accounts.principal import Principal
-from chatify.common.errors import NotFound
+from chatify.common.errors import Forbidden, NotFound
 from templates_app.models import PromptTemplate, PromptTemplateQuerySet, PromptVersion
 
 
@@ -29,6 +31,12 @@ def templates_for(principal: Principal) -> PromptTemplateQuerySet:
     return PromptTemplate.objects.on_offer_to(principal.tenant_id).select_related("current_version")
 
 
+def own_templates(principal: Principal) -> PromptTemplateQuerySet:
+    """The tenant's own personalities, inactive ones among them."""
+    rows = PromptTemplate.objects.existing().filter(tenant_id=principal.tenant_id, current_version__isnull=False)
+    return rows.select_related("current_version")
+
+
 def get_template(principal: Principal, slug: str) -> PromptTemplate:
     """One personality on offer. Raises NotFound."""
     template = templates_for(principal).filter(slug=slug).first()
@@ -37,9 +45,33 @@ def get_template(principal: Principal, slug: str) -> PromptTemplate:
     return template
 
 
+def find_own_template(principal: Principal, slug: str, *, must_lock: bool = False) -> PromptTemplate | None:
+    """One of the tenant's own, also an inactive one."""
+    rows = own_templates(principal).filter(slug=slug)
+    if must_lock:  # alone: whoever waited for the lock would get the version from before the wait
+        rows = rows.select_related(None).select_for_update(of=("self",))
+    return rows.first()
+
+
+def get_own_template(principal: Principal, slug: str, *, must_lock: bool = False) -> PromptTemplate:
+    """One of the tenant's own, also an inactive one. Raises NotFound, or Forbidden (`shared_personality`)."""
+    template = find_own_template(principal, slug, must_lock=must_lock)
+    if template is None:
+        get_template(principal, slug)
+        raise Forbidden(
+            "This personality is everybody's. Make one of your own with copy_of, and change that.",
+            code="shared_personality",
+        )
+    return template
+
+
 def get_default_template(principal: Principal) -> PromptTemplate:
-    """The personality that answers when nobody chose one. Raises NotFound when none is on offer."""
-    template = templates_for(principal).order_by("-is_default", "created_at").first()
+    """The personality that answers when nobody chose one. Raises NotFound when none is on offer.
+
+    A tenant's own in place of the shared default stands in for it, unless it is for adults.
+    """
+    default = PromptTemplate.objects.existing().filter(is_default=True, slug=OuterRef("slug"))
+    template = templates_for(principal).order_by("adult_only", Exists(default).desc(), "created_at").first()
     if template is None:
         raise NotFound("There is no personality yet: run manage.py seed_templates.", code="unknown_template")
     return template

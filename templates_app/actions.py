@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import count
 from typing import Any
+from uuid import UUID
 
-from django.db import transaction
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.text import slugify
 
-from chatify.accounts.models import User
+from chatify.accounts import audit
+from chatify.accounts.models import Tenant, User
+from chatify.accounts.principal import Principal
+from chatify.common.errors import Conflict, FieldError, InvalidInput, NotFound
+from chatify.common.inputs import MAX_ERRORS
 from chatify.events.bus import emit
+from templates_app.access import get_own_template, get_template
+from templates_app.checks import PromptProblem, check_greeting, check_label, check_prompt, describe
 from templates_app.models import PromptTemplate, PromptVersion
+
+MAX_SLUG = 50
+_OWN_FIELDS = ("name", "description", "greeting", "adult_only", "is_active")
+_COPIED = ("name", "description", "greeting", "adult_only")
+_SAVED = (*_OWN_FIELDS, "slug", "tenant_id", "is_default", "seed_digest")
+_CHECKS: Mapping[str, Callable[[str], list[PromptProblem]]] = {
+    "name": check_label,
+    "description": check_greeting,
+    "greeting": check_greeting,
+    "system_prompt": check_prompt,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +58,195 @@ class Draft:
         )
 
 
-@transaction.atomic
-def save_personality(*, template: PromptTemplate, draft: Draft, author: User | None = None) -> PromptTemplate:
-    """Save a personality; when the draft differs from its current version, as a new version.
+_DRAFT_FIELDS = tuple(field.name for field in fields(Draft))
 
-    A personality that becomes the default takes that from the one that was it.
+
+@transaction.atomic
+def save_personality(*, template: PromptTemplate, draft: Draft, who: audit.Who = None) -> PromptTemplate:
+    """Save a personality; when the draft differs from its current version, as a new version of `who`'s.
+
+    A personality that becomes the default takes that from the one that was it. What is as it was, is not saved.
     """
+    before = PromptTemplate.objects.select_for_update().filter(id=template.id).first()  # two editors get two numbers
+    if before is not None:
+        template.current_version, template.deleted_at = before.current_version, before.deleted_at
+    is_new_version = template.current_version is None or Draft.of(template.current_version) != draft
+    if before is not None and not is_new_version and _are_same(before, template):
+        return template
     if template.is_default:
         PromptTemplate.objects.filter(is_default=True).exclude(id=template.id).update(is_default=False)
     template.save()
-    if template.current_version is None or Draft.of(template.current_version) != draft:
-        template.current_version = _add_version(template, draft, author)
+    if is_new_version:
+        template.current_version = _add_version(template, draft, who if isinstance(who, User) else None)
         template.save(update_fields=["current_version", "updated_at"])
     emit("template.changed", tenant_id=template.tenant_id, subject_id=template.id)
+    _record("template.changed" if before is not None else "template.created", template, who)
     return template
 
 
+@transaction.atomic
+def delete_personality(*, template: PromptTemplate, who: audit.Who) -> None:
+    """Delete it for good, with its versions. Raises ProtectedError when chat sessions have had it."""
+    _tell_of_deletion(template, who)
+    PromptTemplate.objects.filter(id=template.id).update(current_version=None)
+    template.delete()
+
+
+@transaction.atomic
+def restore_personality(*, template_id: UUID, who: audit.Who) -> bool:
+    """Undo a tenant's deletion. Whether there was one. Raises Conflict (`slug_taken`)."""
+    deleted = PromptTemplate.objects.select_for_update().filter(id=template_id, deleted_at__isnull=False)
+    template = deleted.first()
+    if template is None:
+        return False
+    template.deleted_at = None
+    try:
+        with transaction.atomic():
+            template.save(update_fields=["deleted_at", "updated_at"])
+    except IntegrityError:
+        raise _slug_taken(template.slug) from None
+    emit("template.changed", tenant_id=template.tenant_id, subject_id=template.id)
+    _record("template.restored", template, who)
+    return True
+
+
+# A tenant's own, over the API ---------------------------------------------------------------------
+
+
+@transaction.atomic
+def create_character(
+    *, principal: Principal, given: Mapping[str, Any], slug: str | None = None, copy_of: str | None = None
+) -> PromptTemplate:
+    """A new personality of the tenant's own. What is not given comes from the one to copy, if named, or is the default.
+
+    Without a slug one is made of the name. Raises InvalidInput, or Conflict (`slug_taken`).
+    """
+    copied = _copied(principal, copy_of) if copy_of is not None else {}
+    _check_age_gate(bool(copied.get("adult_only")), given)
+    _check_model(copied.get("model", ""), given)
+    values = {**copied, **given}
+    _require(values, "name", "system_prompt")
+    _check_texts(values)
+    Tenant.objects.select_for_update(no_key=True).get(id=principal.tenant_id)  # two of one name get two slugs
+    if slug is None:
+        slug = _free_slug(principal.tenant_id, values["name"])
+    elif PromptTemplate.objects.existing().filter(tenant_id=principal.tenant_id, slug=slug).exists():
+        raise _slug_taken(slug)
+    template = PromptTemplate(tenant_id=principal.tenant_id, slug=slug, **_only(values, _OWN_FIELDS))
+    try:
+        with transaction.atomic():
+            return save_personality(template=template, draft=Draft(**_only(values, _DRAFT_FIELDS)), who=principal)
+    except IntegrityError:  # staff have made one in this moment
+        raise _slug_taken(slug) from None
+
+
+@transaction.atomic
+def change_character(*, principal: Principal, slug: str, given: Mapping[str, Any]) -> PromptTemplate:
+    """Change what is given of one of the tenant's own.
+
+    Raises NotFound, Forbidden (`shared_personality`) or InvalidInput.
+    """
+    template = get_own_template(principal, slug, must_lock=True)
+    assert template.current_version is not None  # else it would not have been found
+    draft = Draft.of(template.current_version)
+    _check_age_gate(template.adult_only, given)
+    _check_model(draft.model, given)
+    _check_texts(given)
+    for field, value in _only(given, _OWN_FIELDS).items():
+        setattr(template, field, value)
+    return save_personality(template=template, draft=replace(draft, **_only(given, _DRAFT_FIELDS)), who=principal)
+
+
+@transaction.atomic
+def delete_character(*, principal: Principal, slug: str) -> None:
+    """Delete one of the tenant's own, softly: chat sessions go on with it. Raises as `change_character`."""
+    template = get_own_template(principal, slug, must_lock=True)
+    template.deleted_at = timezone.now()
+    template.save(update_fields=["deleted_at", "updated_at"])
+    _tell_of_deletion(template, principal)
+
+
+def _copied(principal: Principal, slug: str) -> dict[str, Any]:
+    """What a copy begins with; its age gate it keeps. Raises InvalidInput."""
+    try:
+        source = get_template(principal, slug)
+    except NotFound as error:
+        raise InvalidInput.at("copy_of", "unknown_template", error.detail) from None
+    assert source.current_version is not None  # what is on offer has one
+    draft = Draft.of(source.current_version)
+    return {name: getattr(source, name) for name in _COPIED} | {name: getattr(draft, name) for name in _DRAFT_FIELDS}
+
+
+def _check_age_gate(is_for_adults: bool, given: Mapping[str, Any]) -> None:
+    if is_for_adults and given.get("adult_only") is False:
+        message = "A personality for adults stays one, and so do its copies. Write a new one that is for everybody."
+        raise InvalidInput.at("adult_only", "adult_only_stays", message)
+
+
+def _check_model(present: str, given: Mapping[str, Any]) -> None:
+    """Tenants take the model on offer, as with a message; another one is for staff to choose, who pay for it."""
+    if given.get("model", "") not in ("", present, settings.CHAT_MODEL):
+        raise InvalidInput.at("model", "unknown_model", f"The model on offer is {settings.CHAT_MODEL}.")
+
+
+def _require(values: Mapping[str, Any], *names: str) -> None:
+    errors = [FieldError(name, "required", "Field required, unless there is copy_of") for name in names]
+    _refuse([error for error in errors if error.field not in values])
+
+
+def _check_texts(values: Mapping[str, Any]) -> None:
+    """The checks of the admin's form. Raises InvalidInput with the place of each problem."""
+    texts = [(field, values[field], check) for field, check in _CHECKS.items() if field in values]
+    traits = enumerate(values.get("personality_traits", ()))
+    texts += [(f"personality_traits.{number}", trait, check_label) for number, trait in traits]
+    _refuse(
+        [FieldError(field, problem.code, describe(problem)) for field, text, check in texts for problem in check(text)]
+    )
+
+
+def _refuse(errors: list[FieldError]) -> None:
+    if errors:
+        raise InvalidInput(f"{errors[0].field}: {errors[0].message}", errors=errors[:MAX_ERRORS])
+
+
+def _free_slug(tenant_id: UUID, name: str) -> str:
+    """A slug like the name, that neither the tenant nor everybody's personalities use."""
+    base = slugify(name)[: MAX_SLUG - 8].rstrip("-_") or "character"
+    seen = PromptTemplate.objects.existing().filter(Q(tenant_id=tenant_id) | Q(tenant=None), slug__startswith=base)
+    taken = set(seen.values_list("slug", flat=True))
+    numbered = (f"{base}-{number}" for number in count(2))
+    return base if base not in taken else next(slug for slug in numbered if slug not in taken)
+
+
+def _only(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: values[name] for name in names if name in values}
+
+
+def _slug_taken(slug: str) -> Conflict:
+    return Conflict(f"There is another personality with the slug {slug}.", code="slug_taken")
+
+
+# Both ---------------------------------------------------------------------------------------------
+
+
+def _are_same(before: PromptTemplate, after: PromptTemplate) -> bool:
+    return all(getattr(before, name) == getattr(after, name) for name in _SAVED)
+
+
 def _add_version(template: PromptTemplate, draft: Draft, author: User | None) -> PromptVersion:
-    PromptTemplate.objects.select_for_update().get(id=template.id)  # two editors get two numbers
     last = template.versions.order_by("-number").values_list("number", flat=True).first()
-    fields: dict[str, Any] = {
-        "system_prompt": draft.system_prompt,
-        "temperature": draft.temperature,
-        "max_tokens": draft.max_tokens,
-        "personality_traits": list(draft.personality_traits),
-        "model": draft.model,
-    }
-    return PromptVersion.objects.create(template=template, number=(last or 0) + 1, author=author, **fields)
+    made: dict[str, Any] = {name: getattr(draft, name) for name in _DRAFT_FIELDS}
+    made["personality_traits"] = list(draft.personality_traits)
+    return PromptVersion.objects.create(template=template, number=(last or 0) + 1, author=author, **made)
+
+
+def _tell_of_deletion(template: PromptTemplate, who: audit.Who) -> None:
+    emit("template.deleted", tenant_id=template.tenant_id, subject_id=template.id)
+    _record("template.deleted", template, who)
+
+
+def _record(action: str, template: PromptTemplate, who: audit.Who) -> None:
+    number = template.current_version.number if template.current_version else None
+    audit.record(
+        action, who=who, tenant_id=template.tenant_id, subject_id=template.id, slug=template.slug, version=number
+    )

@@ -52,6 +52,23 @@ def check_greeting(text: str) -> list[PromptProblem]:
     return _check(text, GREETING_VARIABLES, is_about_self=True)
 
 
+def check_label(text: str) -> list[PromptProblem]:
+    """The problems of a name or a trait. Braces are plain text in these."""
+    return list(_human_claims(text, is_about_self=True))
+
+
+def describe(problem: PromptProblem) -> str:
+    """A problem with its place, for who wrote the text."""
+    is_named = not problem.excerpt or problem.excerpt in problem.message
+    excerpt = "" if is_named else f" “{problem.excerpt}”"
+    return f"Line {problem.line}, column {problem.column}:{excerpt} {problem.message}"
+
+
+def with_plain_newlines(text: str) -> str:
+    """The text as it is stored: browsers send CRLF, and an unchanged prompt has to stay the same."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _check(text: str, allowed: Collection[str], *, is_about_self: bool) -> list[PromptProblem]:
     if len(text) > MAX_PROMPT:
         message = f"This has {len(text):,} characters; at most {MAX_PROMPT:,} are allowed."

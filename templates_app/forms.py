@@ -12,7 +12,14 @@ from django.utils.safestring import SafeString
 
 from chatify.accounts.admin_base import NumberInput, StaffForm, TagsField, TextArea, TextInput
 from templates_app.actions import Draft
-from templates_app.checks import PromptProblem, check_greeting, check_prompt
+from templates_app.checks import (
+    PromptProblem,
+    check_greeting,
+    check_label,
+    check_prompt,
+    describe,
+    with_plain_newlines,
+)
 from templates_app.models import PromptTemplate
 from templates_app.rendering import MAX_TRAIT, MAX_TRAITS
 
@@ -110,6 +117,14 @@ class PersonalityForm(StaffForm[PromptTemplate]):
             model=entered["model_name"],
         )
 
+    def clean_name(self) -> str:
+        """Raises ValidationError: a name says who one talks to."""
+        return _checked(self.cleaned_data["name"], check_label)
+
+    def clean_personality_traits(self) -> list[str]:
+        """Raises ValidationError: traits are added to the prompt."""
+        return [_checked(trait, check_label) for trait in self.cleaned_data["personality_traits"]]
+
     def clean_system_prompt(self) -> str:
         """Raises ValidationError with the place of each problem."""
         return _checked(self.cleaned_data["system_prompt"], check_prompt)
@@ -129,7 +144,8 @@ class PersonalityForm(StaffForm[PromptTemplate]):
         if entered.get("is_default") and not is_for_all:
             self.add_error("is_default", "The default has to be for everybody: active, of no tenant, not adult only.")
         slug = entered.get("slug")
-        others = PromptTemplate.objects.exclude(id=self.instance.id).filter(tenant=entered.get("tenant"), slug=slug)
+        others = PromptTemplate.objects.existing().exclude(id=self.instance.id)
+        others = others.filter(tenant=entered.get("tenant"), slug=slug)
         if slug and others.exists():
             self.add_error("slug", "There is another personality of this slug.")
         return entered
@@ -141,15 +157,7 @@ class PersonalityForm(StaffForm[PromptTemplate]):
 
 
 def _checked(text: str, check: Callable[[str], list[PromptProblem]]) -> str:
-    # Browsers send CRLF; an unchanged prompt must stay the same.
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = with_plain_newlines(text)
     if problems := check(text):
         raise ValidationError([describe(problem) for problem in problems])
     return text
-
-
-def describe(problem: PromptProblem) -> str:
-    """A problem with its place, for staff."""
-    is_named = not problem.excerpt or problem.excerpt in problem.message
-    excerpt = "" if is_named else f" “{problem.excerpt}”"
-    return f"Line {problem.line}, column {problem.column}:{excerpt} {problem.message}"

@@ -9,26 +9,41 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.contrib.admin import SimpleListFilter
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+
+from chatify.accounts.audit import record
+from chatify.accounts.models import User
 
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=Model)
 
+STYLES = {"all": ["accounts/admin.css"]}
+"""For pages that show lists and pairs."""
+
 if TYPE_CHECKING:
     # unfold ships no types; its classes take the place of Django's and keep their interface.
     from django.contrib.admin import ModelAdmin as StaffAdmin
+    from django.contrib.admin import StackedInline as StaffStackedInline
     from django.contrib.admin import TabularInline as StaffInline
     from django.contrib.admin.widgets import AdminIntegerFieldWidget as NumberInput
     from django.contrib.admin.widgets import AdminTextareaWidget as TextArea
     from django.contrib.admin.widgets import AdminTextInputWidget as TextInput
     from django.core.paginator import Paginator as UncountedPaginator
+    from django.forms import CheckboxSelectMultiple as Checkboxes
     from django.forms import ModelForm as StaffForm
+    from django.forms import Select as Choice
+
+    class DialogForm(forms.Form):
+        """What a dialog asks; `object_id` says about which object."""
+
+        object_id: str | None
 
     def action(**options: Any) -> Callable[[F], F]:
         """An action of the list (`actions`) or of one object (`actions_detail`)."""
@@ -36,10 +51,13 @@ if TYPE_CHECKING:
     def display(**options: Any) -> Callable[[F], F]:
         """A column, or a read-only field."""
 else:
-    from unfold.admin import ModelAdmin, TabularInline
+    from unfold.admin import ModelAdmin, StackedInline, TabularInline
     from unfold.decorators import action, display
+    from unfold.forms import BaseDialogForm as DialogForm
     from unfold.paginator import InfinitePaginator as UncountedPaginator
+    from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes
     from unfold.widgets import UnfoldAdminDecimalFieldWidget as NumberInput
+    from unfold.widgets import UnfoldAdminSelectWidget as Choice
     from unfold.widgets import UnfoldAdminTextareaWidget as TextArea
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
@@ -64,12 +82,25 @@ else:
         def __class_getitem__(cls, item):
             return cls
 
+    class StaffStackedInline(StackedInline):
+        """The same, with the fields of a row below each other."""
+
+        def __class_getitem__(cls, item):
+            return cls
+
 
 __all__ = [
+    "STYLES",
+    "AuditedAdmin",
+    "Checkboxes",
+    "Choice",
+    "DeletedFilter",
+    "DialogForm",
     "NumberInput",
     "StaffAdmin",
     "StaffForm",
     "StaffInline",
+    "StaffStackedInline",
     "TagsField",
     "TextArea",
     "TextInput",
@@ -82,7 +113,11 @@ __all__ = [
     "display",
     "go_to",
     "link",
+    "listed",
     "only",
+    "pairs",
+    "soft",
+    "staff_of",
     "time_column",
     "when",
 ]
@@ -102,6 +137,58 @@ class ViewOnly:
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody may."""
         return False
+
+
+class AuditedAdmin:
+    """Changes go to the audit log, which holds no names: Django's own would keep those of people who were erased."""
+
+    audited_as = ""
+    """The noun of the actions: `person` makes person.created, person.updated, person.deleted."""
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """The names of the changed fields."""
+        return sorted(form.changed_data)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note that it was made."""
+        self._record(request, "created", obj)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note what was changed, if anything was."""
+        if message:
+            self._record(request, "updated", obj, fields=message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Note that they were deleted."""
+        for obj in queryset:
+            self._record(request, "deleted", obj)
+
+    def _record(self, request: HttpRequest, verb: str, obj: Any, **details: Any) -> None:
+        tenant_id = getattr(obj, "tenant_id", None)
+        who = staff_of(request)
+        record(f"{self.audited_as}.{verb}", who=who, tenant_id=tenant_id, subject_id=obj.pk, **details)
+
+
+class DeletedFilter(SimpleListFilter):
+    """Deleted rows are shown when asked for."""
+
+    title = "deleted"
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """What can be asked for."""
+        return [("only", "Deleted only"), ("all", "With deleted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[M]) -> QuerySet[M]:
+        """The existing ones unless asked."""
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() != "only")
+
+    def choices(self, changelist: Any) -> Any:
+        """The default is not called "All", which it is not."""
+        first, *others = super().choices(changelist)
+        return [{**first, "display": "Not deleted"}, *others]
 
 
 class TagsField(forms.Field):
@@ -149,9 +236,34 @@ def go_to(address: str) -> HttpResponse:
     return HttpResponse(headers={"HX-Redirect": address})
 
 
-def dialog(title: str, description: str, button: str) -> dict[str, Any]:
+def dialog(title: str, description: str, button: str, form: type[DialogForm] | None = None) -> dict[str, Any]:
     """The question before an action. It makes the action a POST, so that no foreign link can cause it."""
-    return {"title": title, "description": description, "form_class": None, "form_submit_text": button}
+    return {"title": title, "description": description, "form_class": form, "form_submit_text": button}
+
+
+def staff_of(request: HttpRequest) -> User:
+    """Who is signed in. Raises PermissionDenied for nobody."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+def listed(items: Sequence[object], empty: str = "none", *, is_long: bool = False) -> SafeString:
+    """A list for people: side by side, or, if it is long, one below the other. `empty` when there are none."""
+    if not items:
+        return soft(empty)
+    rows = format_html_join("", "<li>{}</li>", ((item,) for item in items))
+    return format_html('<ul class="listed{}">{}</ul>', " is-long" if is_long else "", rows)
+
+
+def pairs(rows: Sequence[tuple[object, object]]) -> SafeString:
+    """Names and what they stand for."""
+    return format_html('<dl class="pairs">{}</dl>', format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows))
+
+
+def soft(text: object) -> SafeString:
+    """What is said by the way."""
+    return format_html('<span class="soft">{}</span>', text)
 
 
 def as_uuid(text: object) -> UUID | None:

@@ -12,6 +12,7 @@ from chatify.accounts.models import EndUser, User
 from chatify.accounts.people import end_user_of
 
 COOKIE_FIELD = "end_user_id"
+ANONYMOUS_PREFIX = "browser-"
 
 
 def find_browser_end_user(request: HttpRequest) -> EndUser | None:
@@ -25,11 +26,13 @@ def find_browser_end_user(request: HttpRequest) -> EndUser | None:
 
 
 def browser_end_user(request: HttpRequest) -> EndUser | None:
-    """As `find_browser_end_user`, but with DEBUG a stranger gets an anonymous one in the demo tenant."""
+    """As `find_browser_end_user`, but with DEBUG a stranger gets one in the demo tenant (if it exists)."""
     found = find_browser_end_user(request)
     if found is not None or not settings.DEBUG or request.user.is_authenticated:
         return found
     tenant = ensure_tenant(slug=settings.DEMO_TENANT)
-    user = upsert_end_user(tenant_id=tenant.id, external_id=f"browser-{uuid4()}", changes={})
+    if tenant.deleted_at is not None:
+        return None
+    user = upsert_end_user(tenant_id=tenant.id, external_id=f"{ANONYMOUS_PREFIX}{uuid4()}", changes={})
     request.session[COOKIE_FIELD] = str(user.id)
     return user

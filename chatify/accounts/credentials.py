@@ -12,12 +12,13 @@ from time import monotonic
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from chatify.accounts.models import ApiKey, SocketTicket, Tenant
+from chatify.accounts.models import ApiKey, EndUser, SocketTicket, Tenant
 from chatify.accounts.principal import SCOPES, Credential, Principal
+from chatify.accounts.revocation import revoked_of
 from chatify.accounts.tokens import principal_of_token
 
 TICKET_LIFETIME = timedelta(seconds=30)
@@ -82,6 +83,11 @@ def _note_use(api_key_id: UUID) -> None:
         ApiKey.objects.filter(stale, id=api_key_id).update(last_used_at=timezone.now())
 
 
+def end_tokens_of(*, end_user: EndUser) -> None:
+    """All end-user tokens that were issued for this person are good for nothing any more, nor what they opened."""
+    EndUser.objects.filter(id=end_user.id).update(token_epoch=F("token_epoch") + 1)
+
+
 # Socket tickets -----------------------------------------------------------------------------------
 
 
@@ -103,7 +109,8 @@ def issue_ticket(
 
 
 def redeem_ticket(ticket: str, chat_session_id: UUID) -> Principal | None:
-    """Use a ticket up. None when it is unknown, used, expired, for another chat session, or its issuer was revoked."""
+    """Use a ticket up. None when it is unknown, used, expired, for another chat session, or whoever got it may not
+    come in any more."""
     usable = SocketTicket.objects.filter(
         digest=_digest(ticket), chat_session_id=chat_session_id, used_at=None, expires_at__gt=Now()
     )
@@ -112,12 +119,13 @@ def redeem_ticket(ticket: str, chat_session_id: UUID) -> Principal | None:
     row = SocketTicket.objects.filter(digest=_digest(ticket)).first()
     if row is None:  # erased in this moment
         return None
-    return Principal(
+    principal = Principal(
         row.tenant_id,
         end_user_id=row.end_user_id,
         chat_session_id=chat_session_id,
         credential=Credential.from_json(row.credential),
     )
+    return None if revoked_of({principal}) else principal
 
 
 def _digest(secret: str) -> str:

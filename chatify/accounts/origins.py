@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Mapping
+from ipaddress import IPv6Address
 from threading import Lock
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 from django.http import HttpRequest
 
 from chatify.accounts.models import Tenant
 from chatify.common.errors import Forbidden
+from chatify.common.threads import in_db_thread
 
 KEPT_SECONDS = 2.0
 MAX_ORIGINS = 50
+
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_USUAL_PORTS = {"http": 80, "https": 443}
+log = structlog.get_logger(__name__)
 
 
 class Origins:
@@ -48,31 +57,49 @@ class Origins:
 known = Origins()
 
 
+async def keep_known() -> None:
+    """Read them every two seconds, for as long as the server runs: a preflight asks on the event loop."""
+    while True:
+        try:
+            await in_db_thread(known.refresh, max_age=0.0)
+        except Exception as error:  # what was known stays known
+            log.warning("origins_not_read", error=type(error).__name__)
+        await asyncio.sleep(KEPT_SECONDS)
+
+
 def normal_origin(text: str) -> str | None:
     """An origin as browsers write it (`https://example.com`, `http://localhost:3000`), None if it is none."""
     text = text.strip()
     try:
         parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
+        host, port = _normal_host(parts.hostname or ""), parts.port
+    except ValueError:  # UnicodeError, too
         return None
-    if not parts.scheme or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
+    if not parts.scheme or host is None or parts.username is not None or parts.path not in ("", "/"):
         return None
-    if parts.username is not None or "*" in text or any(character.isspace() for character in text):
+    if any(character in "?#" or character.isspace() for character in text):  # urlsplit passes over some
         return None
-    is_usual = port == {"http": 80, "https": 443}.get(parts.scheme)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + ("" if port is None or is_usual else f":{port}")
+    return f"{parts.scheme}://{host}" + ("" if port in (None, _USUAL_PORTS.get(parts.scheme)) else f":{port}")
+
+
+def _normal_host(host: str) -> str | None:
+    if ":" in host:
+        return None if "%" in host else f"[{IPv6Address(host).compressed}]"
+    plain = host if host.isascii() else host.encode("idna").decode().lower()
+    return plain if len(plain) <= 253 and _HOST.fullmatch(plain) else None
 
 
 def check_origin(tenant_id: UUID, origin: str, host: str, scheme: str) -> None:
     """Whether a page of this origin may act with a credential of the tenant. Raises Forbidden (`origin_not_allowed`).
 
-    Without an Origin header it is no browser, and our own pages (same `host` and `scheme`) always may.
+    Without an Origin header it is no browser, and our own pages (same `host` and `scheme`, or as the operator says)
+    always may.
     """
-    if not origin or origin in settings.CORS_ALLOWED_ORIGINS or origin == f"{scheme}://{host}":
+    if not origin or origin == normal_origin(f"{scheme}://{host}"):
         return
-    known.refresh()
+    if origin in settings.CORS_ALLOWED_ORIGINS or origin in settings.CSRF_TRUSTED_ORIGINS:
+        return
+    known.refresh(max_age=2 * KEPT_SECONDS)  # nothing to do where `keep_known` runs
     if tenant_id not in known.tenants_of(origin):
         raise Forbidden(f"Pages of {origin[:200]} may not use this credential here.", code="origin_not_allowed")
 

@@ -24,17 +24,17 @@ class Profile(Body):
     interests: Annotated[list[Interest], Field(max_length=MAX_INTERESTS)] | None = None
     style: Annotated[Line, Field(max_length=80)] | None = None
 
-
-class UserInput(Profile):
-    """An end user as a call names them. API keys have to give the `external_id`."""
-
-    external_id: ExternalId | None = None
-
     def changes(self) -> dict[str, Any]:
         """The profile fields that were given, as values of the model."""
         empty: dict[str, Any] = {"name": "", "age": None, "interests": [], "style": ""}
         given = {field: getattr(self, field) for field in PROFILE_FIELDS if field in self.model_fields_set}
         return {field: empty[field] if value is None else value for field, value in given.items()}
+
+
+class UserInput(Profile):
+    """An end user as a call names them. API keys have to give the `external_id`."""
+
+    external_id: ExternalId | None = None
 
 
 def user_object(user: EndUser) -> dict[str, Any]:

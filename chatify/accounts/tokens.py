@@ -19,9 +19,14 @@ from chatify.accounts.models import ApiKey, EndUser, Login, User
 from chatify.accounts.people import end_user_of
 from chatify.accounts.principal import Credential, Principal
 from chatify.common.errors import NotAuthenticated
+from chatify.limits.budgets import Budget, budgets
 
 REUSE_SECONDS = 10
 """Two tabs may refresh at the same moment. Later than that, a used refresh token was stolen by somebody."""
+REFRESHES = Budget("refreshes", 30, 60, "refreshes of one sign-in")
+"""Each leaves a row behind."""
+LONGEST_SIGN_IN = timedelta(days=max(90, settings.REFRESH_TOKEN_DAYS))
+"""However often it is refreshed: then the password is asked for again, and the sign-in can be forgotten."""
 
 
 class SignInToken(RefreshToken):
@@ -63,19 +68,22 @@ class Pair:
 
 
 def issue_pair(login: Login) -> Pair:
-    """Fresh tokens of a sign-in."""
+    """Fresh tokens of a sign-in, good until LONGEST_SIGN_IN is over at the latest."""
     refresh = SignInToken()
+    refresh["exp"] = min(refresh["exp"], int((login.created_at + LONGEST_SIGN_IN).timestamp()))
     refresh["user_id"], refresh["sid"] = str(login.user_id), str(login.id)
     access = refresh.access_token
     return Pair(str(access), str(refresh), access["exp"] - access["iat"])
 
 
 def refresh_pair(text: str) -> tuple[Pair, User]:
-    """Fresh tokens for a refresh token, which is used up. Raises NotAuthenticated (`token_invalid`, `token_reused`).
+    """Fresh tokens for a refresh token, which is used up.
 
-    Somebody who comes with a used one has stolen it, or was stolen from: the whole sign-in ends.
+    Raises NotAuthenticated (`token_invalid`, `token_reused`), TooFast. Whoever comes with a used one has stolen it, or
+    was stolen from: the whole sign-in ends.
     """
     token, login = _sign_in_of(text)
+    budgets().spend(REFRESHES, login.id)
     with transaction.atomic():
         is_first = token.use_up()
     if not is_first:

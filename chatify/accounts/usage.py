@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from time import monotonic
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from chatify.accounts.allowances import Allowances
@@ -13,17 +15,42 @@ from chatify.accounts.models import Usage
 from chatify.common.errors import TooFast
 from chatify.common.prepared import add_to_row
 
+KEPT_SECONDS = 2.0
+"""So long a process may not know what others add to a tenant's sum: its rows are too many to read at each message."""
+
 
 class TokensUsedUp(TooFast):
     """The tokens of a day or a month are used up. What was accepted before is still answered."""
 
     code = "tokens_used_up"
 
+    def __init__(self, limit: int, per: str, until: datetime, now: datetime) -> None:
+        super().__init__(f"At most {limit} tokens per {per}.", retry_after=round((until - now).total_seconds(), 1))
+        self.headers = {
+            "X-RateLimit-Limit": str(limit),
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": str(round(until.timestamp())),
+        }
+
+
+class Used(NamedTuple):
+    """Tokens of this day and of this month."""
+
+    day: int
+    month: int
+
+
+_tenants: dict[UUID, tuple[date, float, Used]] = {}
+
 
 def add_usage(*, tenant_id: UUID, end_user_id: UUID, tokens: int, now: datetime) -> None:
     """Count a reply, in the caller's transaction."""
-    key = {"end_user_id": end_user_id, "day": now.astimezone(UTC).date()}
+    day = now.astimezone(UTC).date()
+    key = {"end_user_id": end_user_id, "day": day}
     add_to_row(Usage, key, {"tenant_id": tenant_id}, {"replies": 1, "tokens": tokens})
+    if (found := _tenants.get(tenant_id)) is not None:
+        on, until, used = found
+        _tenants[tenant_id] = on, until, Used(used.day + tokens, used.month + tokens)
 
 
 def check_tokens(*, allowances: Allowances, tenant_id: UUID, end_user_id: UUID) -> None:
@@ -31,20 +58,33 @@ def check_tokens(*, allowances: Allowances, tenant_id: UUID, end_user_id: UUID) 
     if not allowances.counts_tokens:
         return
     now = timezone.now()
-    today, month = now.astimezone(UTC).date(), now.astimezone(UTC).date().replace(day=1)
-    tomorrow, next_month = today + timedelta(days=1), (month + timedelta(days=31)).replace(day=1)
-    theirs, all_ = Usage.objects.filter(end_user_id=end_user_id), Usage.objects.filter(tenant_id=tenant_id)
-    limits: list[tuple[int, QuerySet[Usage], date, date, str]] = [
-        (allowances.user_tokens_per_day, theirs, today, tomorrow, "day and person"),
-        (allowances.user_tokens_per_month, theirs, month, next_month, "month and person"),
-        (allowances.tokens_per_day, all_, today, tomorrow, "day"),
-        (allowances.tokens_per_month, all_, month, next_month, "month"),
-    ]
-    for limit, rows, since, until, per in limits:
-        if limit and _tokens(rows.filter(day__gte=since)) >= limit:
-            wait = datetime(until.year, until.month, until.day, tzinfo=UTC) - now
-            raise TokensUsedUp(f"At most {limit} tokens per {per}.", retry_after=wait.total_seconds())
+    today = now.astimezone(UTC).date()
+    if allowances.user_tokens_per_day or allowances.user_tokens_per_month:
+        used = _read(today, end_user_id=end_user_id)
+        _check(used, allowances.user_tokens_per_day, allowances.user_tokens_per_month, " and person", now)
+    if allowances.tokens_per_day or allowances.tokens_per_month:
+        used = _used_by_tenant(tenant_id, today)
+        _check(used, allowances.tokens_per_day, allowances.tokens_per_month, "", now)
 
 
-def _tokens(rows: QuerySet[Usage]) -> int:
-    return int(rows.aggregate(total=Sum("tokens"))["total"] or 0)
+def _check(used: Used, per_day: int, per_month: int, of: str, now: datetime) -> None:
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if per_month and used.month >= per_month:  # it lasts longer, so it is told first
+        next_month = (midnight.replace(day=1) + timedelta(days=31)).replace(day=1)
+        raise TokensUsedUp(per_month, f"month{of}", next_month, now)
+    if per_day and used.day >= per_day:
+        raise TokensUsedUp(per_day, f"day{of}", midnight + timedelta(days=1), now)
+
+
+def _used_by_tenant(tenant_id: UUID, today: date) -> Used:
+    on, until, used = _tenants.get(tenant_id, (None, 0.0, Used(0, 0)))
+    if on != today or until < monotonic():
+        used = _read(today, tenant_id=tenant_id)
+        _tenants[tenant_id] = today, monotonic() + KEPT_SECONDS, used
+    return used
+
+
+def _read(today: date, **whose: UUID) -> Used:
+    rows = Usage.objects.filter(day__gte=today.replace(day=1), **whose)
+    found = rows.aggregate(of_day=Sum("tokens", filter=Q(day=today)), of_month=Sum("tokens"))
+    return Used(int(found["of_day"] or 0), int(found["of_month"] or 0))

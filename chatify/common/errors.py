@@ -8,6 +8,7 @@ ChatifyError
 ├── NotFound            404  also for what belongs to somebody else
 ├── Conflict            409  ended, running, used with another content
 ├── TooLarge            413
+├── KeyReused           422  an Idempotency-Key of another call
 ├── TooFast             429  `retry_after` in seconds
 └── Unavailable         503  `retry_after` in seconds
 """
@@ -47,6 +48,7 @@ class ChatifyError(Exception):
         self.code = code or self.code
         self.errors = tuple(errors)
         self.retry_after = retry_after
+        self.headers: dict[str, str] = {}  # more to tell, for transports that have headers
 
 
 class InvalidInput(ChatifyError):
@@ -107,6 +109,14 @@ class TooLarge(ChatifyError):
     status = 413
     code = "too_large"
     title = "The body is too large"
+
+
+class KeyReused(ChatifyError):
+    """The Idempotency-Key came with another call before."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key belongs to another call"
 
 
 class TooFast(ChatifyError):

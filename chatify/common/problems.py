@@ -43,7 +43,7 @@ def problem_response(error: ChatifyError, request: HttpRequest) -> HttpResponse:
     """The error as an answer outside of Django REST framework."""
     body = orjson.dumps(problem(error, getattr(request, "request_id", "")))
     response = HttpResponse(body, status=error.status, content_type=PROBLEM)
-    return _with_retry_after(response, error)
+    return _with_headers(response, error)
 
 
 def problem_handler(exception: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -55,7 +55,7 @@ def problem_handler(exception: Exception, context: Mapping[str, Any]) -> Respons
     response = Response(problem(error, request_id), status=error.status, content_type=PROBLEM)
     if error.status == NotAuthenticated.status:
         response["WWW-Authenticate"] = "Bearer"
-    return _with_retry_after(response, error)
+    return _with_headers(response, error)
 
 
 def translate(exception: Exception) -> ChatifyError | None:
@@ -85,7 +85,9 @@ def database_away() -> Unavailable:
     return Unavailable("The database is away.", retry_after=AWAY_RETRY_SECONDS)
 
 
-def _with_retry_after(response: T, error: ChatifyError) -> T:
+def _with_headers(response: T, error: ChatifyError) -> T:
+    for name, value in error.headers.items():
+        response[name] = value
     if error.retry_after is not None:
         response["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return response

@@ -8,3 +8,9 @@ class EventsConfig(AppConfig):
 
     name = "chatify.events"
     label = "events"
+
+    def ready(self) -> None:
+        """What erasures have to do with the outbox."""
+        from chatify.events.holdings import register_holdings
+
+        register_holdings()

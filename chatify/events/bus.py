@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 
 from chatify.events.models import OutboxRow
 
@@ -74,6 +75,11 @@ def emit(
         OutboxRow.objects.bulk_create(rows)
     if _listeners:
         transaction.on_commit(lambda: _tell(event))
+
+
+def forget(*, chat_session_ids: Collection[UUID] = (), subject_ids: Collection[UUID] = ()) -> None:
+    """Delete what sinks were not told yet about what is being erased. What is emitted after this stays."""
+    OutboxRow.objects.filter(Q(chat_session_id__in=chat_session_ids) | Q(subject_id__in=subject_ids)).delete()
 
 
 def _tell(event: Event) -> None:

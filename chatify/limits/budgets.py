@@ -1,7 +1,7 @@
 """Budgets: so many of something in so many seconds, counted exactly, by all processes together if they share Redis.
 
 While Redis is away each process counts for itself: people go on chatting, and nobody gets more than the limit from
-any one process. A call that finds Redis away waits once for as long as its timeout, the others go to memory at once.
+any one process. Every five seconds one call finds out whether it is back; nobody else waits for it meanwhile.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from threading import Lock
 from typing import TypeVar
 
 import structlog
 from django.conf import settings
-from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.storage import RedisStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits import RateLimitItemPerSecond
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from chatify.common.errors import TooFast
 from chatify.limits.memory import MemoryWindows
+from chatify.limits.shared import RedisWindows
+from chatify.limits.windows import Window, Windows
 
-REDIS_SECONDS = 0.5
 AWAY_SECONDS = 5.0
 
 T = TypeVar("T")
@@ -39,6 +39,10 @@ class Budget:
     amount: int
     seconds: int
     of_what: str = "requests"
+
+
+Share = tuple[Budget, *tuple[object, ...]]
+"""A budget, and what names whose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,59 +66,89 @@ class Left:
 class LimitReached(TooFast):
     """A budget is used up; `left` says of which kind."""
 
-    def __init__(self, budget: Budget, left: Left) -> None:
-        wait = max(0.1, left.reset_at - time.time())
+    def __init__(self, budget: Budget, left: Left, wait: float) -> None:
         per = "minute" if budget.seconds == 60 else f"{budget.seconds} seconds"
-        super().__init__(f"At most {budget.amount} {budget.of_what} per {per}.", retry_after=round(wait, 1))
+        super().__init__(f"At most {budget.amount} {budget.of_what} per {per}.", retry_after=max(0.1, round(wait, 1)))
         self.left = left
+        self.headers = left.headers
 
 
 class Budgets:
     """Counts in memory, or on Redis with memory behind it."""
 
     def __init__(self, redis_url: str = "") -> None:
-        self._own = MovingWindowRateLimiter(MemoryWindows())
-        self._shared = MovingWindowRateLimiter(_redis(redis_url)) if redis_url else None
-        self._away_until = 0.0
+        self._own: Windows = MemoryWindows()
+        self._shared: Windows | None = RedisWindows(redis_url) if redis_url else None
+        self._away_until = 0.0  # 0: it is not away
+        self._trying = Lock()
 
-    def spend(self, budget: Budget, *of: object) -> None:
-        """Take one from the budget of whom `of` names. Raises LimitReached."""
-        if not budget.amount:
-            return
-        item, ids = RateLimitItemPerSecond(budget.amount, budget.seconds), (budget.name, *map(str, of))
-        if not self._ask(lambda limiter: limiter.hit(item, *ids)):
+    def spend(self, budget: Budget, *of: object) -> Left | None:
+        """Take one from the budget of whom `of` names. Gives what is left, None without a limit.
+
+        Raises LimitReached.
+        """
+        return self.spend_all((budget, *of))
+
+    def spend_all(self, *shares: Share) -> Left | None:
+        """Take one from each of these budgets, or from none of them, at once; as `spend` for the first of them."""
+        limited = [share for share in shares if share[0].amount]
+        if not limited:
+            return None
+        windows = [_window(share) for share in limited]
+        refused, hits, wait = self._ask(lambda counted: counted.take_all(windows))
+        budget = limited[refused or 0][0]
+        left = Left(budget.amount, max(0, budget.amount - hits), time.time() + wait)
+        if refused is not None:
             _refused.labels(budget.name).inc()
-            raise LimitReached(budget, self._left(item, ids))
+            raise LimitReached(budget, left, wait)
+        return left if shares[0][0].amount else None
+
+    def give_back(self, *shares: Share) -> None:
+        """Undo a `spend_all`: what it was for did not happen."""
+        if windows := [_window(share) for share in shares if share[0].amount]:
+            self._ask(lambda counted: counted.give_back(windows))
 
     def left(self, budget: Budget, *of: object) -> Left | None:
         """What is left; None without a limit."""
         if not budget.amount:
             return None
-        return self._left(RateLimitItemPerSecond(budget.amount, budget.seconds), (budget.name, *map(str, of)))
+        _, hits, wait = self._ask(lambda counted: counted.take_all([_window((budget, *of))], 0))
+        return Left(budget.amount, max(0, budget.amount - hits), time.time() + wait)
 
     def forgive(self, budget: Budget, *of: object) -> None:
         """Give the whole budget back."""
-        item = RateLimitItemPerSecond(budget.amount, budget.seconds)
-        self._ask(lambda limiter: limiter.clear(item, budget.name, *map(str, of)))
+        self._ask(lambda counted: counted.clear(_window((budget, *of)).key))
 
-    def _left(self, item: RateLimitItem, ids: tuple[str, ...]) -> Left:
-        stats = self._ask(lambda limiter: limiter.get_window_stats(item, *ids))
-        return Left(item.amount, max(0, stats.remaining), stats.reset_time)
-
-    def _ask(self, question: Callable[[MovingWindowRateLimiter], T]) -> T:
-        if self._shared is not None and time.monotonic() >= self._away_until:
+    def _ask(self, question: Callable[[Windows], T]) -> T:
+        if self._shared is not None and self._may_try():
             try:
-                return question(self._shared)
+                answer = question(self._shared)
             except (RedisError, OSError) as error:
                 self._away_until = time.monotonic() + AWAY_SECONDS
                 log.warning("limits_counted_locally", error=type(error).__name__)
+            else:
+                self._away_until = 0.0
+                return answer
         return question(self._own)
 
+    def _may_try(self) -> bool:
+        """Whether to ask Redis. While it is away one call at a time does: each may have to wait for its timeout."""
+        if not self._away_until:
+            return True
+        with self._trying:
+            now = time.monotonic()
+            if now < self._away_until:
+                return False
+            self._away_until = now + AWAY_SECONDS
+            return True
 
-def _redis(url: str) -> RedisStorage:
-    return RedisStorage(
-        url, key_prefix="chatify:limits", socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
-    )
+
+def _window(share: Share) -> Window:
+    """Whose it is stands there as a digest: addresses and e-mails are nobody's business, and may be long."""
+    budget, *of = share
+    whose = blake2b("\0".join(map(str, of)).encode(), digest_size=16).hexdigest()
+    key = RateLimitItemPerSecond(budget.amount, budget.seconds).key_for(budget.name, whose)
+    return Window(key, budget.amount, budget.seconds)
 
 
 _budgets: Budgets | None = None

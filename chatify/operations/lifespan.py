@@ -13,6 +13,7 @@ from typing import IO, Any
 import structlog
 from django.conf import settings
 
+from chatify.accounts.origins import keep_known
 from chatify.common.threads import close_pool
 from chatify.operations.embedded_celery import EmbeddedCelery
 from chatify.realtime import sockets
@@ -35,6 +36,7 @@ class Services:
         self._lock: IO[str] | None = None
         self._runtime: Runtime | None = None
         self._celery: EmbeddedCelery | None = None
+        self._origins: asyncio.Task[None] | None = None
         self._stop_requested_at: float | None = None
 
     @property
@@ -52,6 +54,7 @@ class Services:
         self._runtime = runtime
         turns_runtime.set_current(runtime)
         sockets.current().start()
+        self._origins = asyncio.create_task(keep_known())
         if settings.CELERY_IS_EMBEDDED:
             self._celery = EmbeddedCelery()
             await asyncio.to_thread(self._celery.start)  # Celery closes database connections as it starts
@@ -66,6 +69,9 @@ class Services:
         await self._runtime.stop(patience=max(0.0, PATIENCE_SECONDS - waited))
         await sockets.current().stop()
         sockets.forget()
+        if self._origins is not None:
+            self._origins.cancel()
+            await asyncio.gather(self._origins, return_exceptions=True)
         if self._celery is not None:
             await asyncio.to_thread(self._celery.stop)
         await asyncio.to_thread(close_pool)

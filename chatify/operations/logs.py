@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import re
 import sys
 from typing import Any
 
@@ -23,6 +24,19 @@ _QUIET = ("uvicorn", "celery", "httpx2", "openai", "asyncio", "daphne", "django.
 _QUIETER = {"kombu": {"level": "ERROR"}, "django.security.DisallowedHost": {"level": "CRITICAL"}}
 
 
+# Who a path is about: "/api/v1/users/<external_id>/", in our own lines and in "Not Found: <path>" of Django's.
+_USER_PATH = re.compile(r"(/users/+).+?(/+export/*|/*)$", re.IGNORECASE | re.DOTALL)
+
+
+def mask_users(logger: Any, name: str, line: dict[str, Any]) -> dict[str, Any]:
+    """A processor of structlog's: applications' ids of people, which may be e-mail addresses, are not logged."""
+    for field in ("event", "path"):
+        text = line.get(field)
+        if isinstance(text, str) and "/api/" in text.lower():
+            line[field] = _USER_PATH.sub(r"\1<external_id>\2", text)
+    return line
+
+
 def configure(level: str) -> None:
     """Set up logging to stderr for the whole process. `level` is a name such as INFO."""
     structlog.configure(
@@ -40,6 +54,7 @@ def configure(level: str) -> None:
         "foreign_pre_chain": _SHARED,
         "processors": [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            mask_users,
             structlog.processors.JSONRenderer(),
         ],
     }

@@ -60,7 +60,7 @@ def observe_request(get_response: Next) -> Next:
             _report(request, response.status_code, time.perf_counter() - started)
         response["X-Request-ID"] = request_id
         for name, value in getattr(request, "rate_limit_headers", {}).items():
-            response[name] = value
+            response.headers.setdefault(name, value)  # an error may have told of the budget that was used up
         return response
 
     return middleware

@@ -44,7 +44,7 @@ async def handle(socket: Socket, frame: ClientFrame) -> None:
 
 
 async def _send(socket: Socket, frame: MessageSend) -> None:
-    await socket.runtime.accept(
+    accepted = await socket.runtime.accept(
         principal=socket.principal,
         chat_session_id=socket.chat_session_id,
         end_user_id=socket.end_user_id,
@@ -53,9 +53,12 @@ async def _send(socket: Socket, frame: MessageSend) -> None:
         model=frame.model,
         sender=socket,
     )
+    if accepted.is_duplicate:  # it costs no message, so it has to cost something else
+        await in_db_thread(spend_request, socket.principal)
 
 
 async def _stop(socket: Socket, frame: ReplyStop) -> None:
+    await in_db_thread(spend_request, socket.principal)
     await socket.runtime.stop_running(principal=socket.principal, chat_session_id=socket.chat_session_id)
 
 

@@ -7,6 +7,7 @@ import time
 from typing import Protocol
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from prometheus_client import Gauge
 
 from chatify.accounts.principal import Principal
@@ -78,13 +79,21 @@ class Sockets:
         elif now - socket.heard_at > IDLE_SECONDS:
             await socket.close_with(4408)
 
+    async def _revoked(self) -> set[Principal]:
+        """Nobody while the database is away: who is in may stay, and the others' sockets are looked after."""
+        try:
+            return await in_db_thread(revoked_of, {socket.principal for socket in self._open})
+        except (OperationalError, InterfaceError):
+            log.warning("revocations_not_read")
+            return set()
+
     async def _sweep(self) -> None:
         refreshed_at = time.monotonic()
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()
             try:
-                revoked = await in_db_thread(revoked_of, {socket.principal for socket in self._open})
+                revoked = await self._revoked()
                 await asyncio.gather(*(self._check(socket, now, revoked) for socket in self._open))
                 if now - refreshed_at > REFRESH_SECONDS:
                     refreshed_at = now

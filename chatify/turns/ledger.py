@@ -69,7 +69,13 @@ def accept(
     try:
         return _accept(principal, chat_session_id, message_id, owner, content, client_message_id)
     except (IntegrityError, Conflict):  # a message that was accepted stays accepted after the end, too
-        known = _find_duplicate(principal, chat_session_id, message_id, content, client_message_id)
+        known = find_accepted(
+            principal=principal,
+            chat_session_id=chat_session_id,
+            message_id=message_id,
+            content=content,
+            client_message_id=client_message_id,
+        )
         if known is None:
             raise
         return known
@@ -109,9 +115,10 @@ def _accepted_changes(row: LockedChatSession, message: Message, reply: Message |
     return changes
 
 
-def _find_duplicate(
-    principal: Principal, chat_session_id: UUID, message_id: UUID, content: str, client_message_id: str | None
+def find_accepted(
+    *, principal: Principal, chat_session_id: UUID, message_id: UUID, content: str, client_message_id: str | None
 ) -> Accepted | None:
+    """What `accept` gave for this message before, if it did. Raises Conflict (`client_message_id_reused`)."""
     is_same = Q(id=message_id)
     if client_message_id is not None:
         is_same |= Q(client_message_id=client_message_id)
@@ -261,6 +268,8 @@ def reap(*, owner: str, all_running: bool = False) -> list[Reaped]:
     for chat_session_id, message_id in dead.values_list("chat_session_id", "id")[:REAPED_AT_ONCE]:
         try:
             found.append(_reap(chat_session_id, message_id, owner, all_running))
+        except NotFound:  # erased in this moment
+            continue
         except Exception:  # one that cannot be ended now must not hide the others' next replies
             log.exception("reply_not_reaped", message_id=str(message_id))
     return [reaped for reaped in found if reaped is not None]

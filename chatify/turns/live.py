@@ -174,6 +174,15 @@ class Hub:
             room.overtaken[reply.message_id] = reply  # its end will be found in the database
         self._close_if_empty(room)
 
+    def give_up(self, chat_session_id: UUID) -> None:
+        """The chat session was erased: no end will be found of what others write in it, or what we lost."""
+        room = self.rooms.get(chat_session_id)
+        if room is not None:
+            room.overtaken.clear()
+            if room.live is not None and room.live.is_remote:
+                room.live = None
+            self._close_if_empty(room)
+
     def message_created(self, chat_session_id: UUID, message: dict[str, Any], exclude: Follower | None = None) -> None:
         """A message has come: tell those who follow, but not the one who sent it."""
         room = self.rooms.get(chat_session_id)

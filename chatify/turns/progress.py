@@ -17,11 +17,12 @@ PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a chat session is."""
+    """How far a chat session is. One that is gone was erased, and no row of it will ever come."""
 
     last_seq: int
     is_over: bool
     running_reply_id: UUID | None
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def progress_of(chat_session_ids: Iterable[UUID]) -> dict[UUID, Progress]:
         id_: Progress(last_seq, status == ChatSession.Status.ENDED or deleted_at is not None, running)
         for id_, last_seq, status, deleted_at, running in rows
     }
-    return {id_: found.get(id_, Progress(0, True, None)) for id_ in ids}
+    return {id_: found.get(id_, Progress(0, True, None, is_gone=True)) for id_ in ids}
 
 
 def news_since(known: Mapping[UUID, int], message_ids: Iterable[UUID]) -> list[Row]:

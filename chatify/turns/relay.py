@@ -104,8 +104,11 @@ class Relay:
                 if (found := self._hub.rooms.get(row.chat_session_id)) is not None:
                     self._apply(found, row)
         progress = await in_db_thread(progress_of, [room.chat_session_id for room in rooms])
-        for id_ in [id_ for id_, one in progress.items() if one.is_over]:
-            self._spawn(self._end(id_))
+        for id_, one in progress.items():
+            if one.is_gone:
+                self._hub.give_up(id_)
+            if one.is_over:
+                self._spawn(self._end(id_))
 
     def _apply(self, room: Room, row: Row) -> None:
         live = room.live

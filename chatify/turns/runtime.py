@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from django.conf import settings
 
 from chatify.accounts.principal import Principal
 from chatify.accounts.revocation import revoked_of
-from chatify.common.errors import Unavailable
+from chatify.common.errors import TooFast, Unavailable
 from chatify.common.ids import uuid7
 from chatify.common.threads import in_db_thread
 from chatify.events import bus
@@ -100,24 +101,21 @@ class Runtime:
         """Take a message: store it, acknowledge it to `sender`, tell the others, start the reply.
 
         Once it is stored all of that happens, whatever becomes of the caller. Raises what `ledger.accept` and
-        `Charge.take` raise. A database that is away raises as Django does: each transport translates that.
+        `Charge.taken` raise. A database that is away raises as Django does: each transport translates that.
         """
-        charge, message_id = Charge(principal.tenant_id, end_user_id, chat_session_id), uuid7()
-
-        def store() -> Accepted:
-            charge.take()
-            return ledger.accept(
-                principal=principal,
-                chat_session_id=chat_session_id,
-                message_id=message_id,
-                owner=self.doorbell.name,
-                content=content,
-                client_message_id=client_message_id,
-                model=model,
-            )
+        message: dict[str, Any] = {
+            "principal": principal,
+            "chat_session_id": chat_session_id,
+            "message_id": uuid7(),
+            "content": content,
+            "client_message_id": client_message_id,
+        }
+        charge = Charge(principal.tenant_id, end_user_id, chat_session_id)
+        store = partial(ledger.accept, **message, owner=self.doorbell.name, model=model)
+        find = partial(ledger.find_accepted, **message)
 
         async def work() -> Accepted:
-            accepted = await in_db_thread(store)
+            accepted = await in_db_thread(_store_charged, charge, store, find)
             self._tell_accepted(principal, chat_session_id, accepted, sender)
             return accepted
 
@@ -147,13 +145,13 @@ class Runtime:
         charge = Charge(principal.tenant_id, end_user_id, chat_session_id)
 
         def store() -> ReplySpec:
-            charge.take()
-            return ledger.retry(
-                principal=principal,
-                chat_session_id=chat_session_id,
-                message_id=message_id,
-                owner=self.doorbell.name,
-            )
+            with charge.taken():
+                return ledger.retry(
+                    principal=principal,
+                    chat_session_id=chat_session_id,
+                    message_id=message_id,
+                    owner=self.doorbell.name,
+                )
 
         async def work() -> ReplySpec:
             spec = await in_db_thread(store)
@@ -207,7 +205,7 @@ class Runtime:
 
     def _heard(self, event: bus.Event) -> None:
         """Something happened outside of a turn: a view or the admin of this process ended a chat session."""
-        if event.name in ("session.ended", "session.deleted") and event.chat_session_id is not None:
+        if event.name in ("session.ended", "session.deleted", "session.erased") and event.chat_session_id is not None:
             self.replies.stop_all("cancelled", event.chat_session_id)
             self.doorbell.ring(event.chat_session_id)
             self._spawn(self.relay.catch_up([event.chat_session_id]))
@@ -217,6 +215,23 @@ class Runtime:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _store_charged(
+    charge: Charge, store: Callable[[], Accepted], find_accepted: Callable[[], Accepted | None]
+) -> Accepted:
+    """Store a message and take its charge. A repeat of one that was accepted costs none, and needs none to be left."""
+    try:
+        with charge.taken():
+            accepted = store()
+    except TooFast:
+        known = find_accepted()
+        if known is None:
+            raise
+        return known
+    if accepted.is_duplicate:
+        charge.give_back()
+    return accepted
 
 
 def accepted_event(accepted: Accepted) -> dict[str, Any]:

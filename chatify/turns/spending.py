@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
+
+from django.db import InterfaceError, OperationalError
 
 from chatify.accounts.allowances import allowances_of
 from chatify.accounts.models import Tenant
 from chatify.accounts.usage import check_tokens
 from chatify.common.errors import TooFast
-from chatify.limits.budgets import budgets
+from chatify.limits.budgets import Share, budgets
 from sessions.models import Message
 
 RETRY_SECONDS = 1.0
@@ -17,22 +21,37 @@ RETRY_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Charge:
-    """A message's share of the budgets of its end user and its chat session. Taken once, however often it is asked."""
+    """A message's share of the budgets of its end user and its chat session."""
 
     tenant_id: UUID
     end_user_id: UUID
     chat_session_id: UUID
-    is_taken: bool = False
+    _taken: tuple[Share, ...] = ()
 
-    def take(self) -> None:
-        """Take it. Raises TooFast (`too_fast`, `tokens_used_up`)."""
-        if self.is_taken:
-            return
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Take it for what is done meanwhile. Raises TooFast (`too_fast`, `tokens_used_up`).
+
+        It is given back when that fails for reasons that are not the sender's: they are asked to try again.
+        """
+        self._take()
+        try:
+            yield
+        except (TooFast, OperationalError, InterfaceError):
+            self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Nothing new came in."""
+        budgets().give_back(*self._taken)
+        self._taken = ()
+
+    def _take(self) -> None:
         allowances = allowances_of(self.tenant_id)
         check_tokens(allowances=allowances, tenant_id=self.tenant_id, end_user_id=self.end_user_id)
-        budgets().spend(allowances.user_messages, self.end_user_id)
-        budgets().spend(allowances.session_messages, self.chat_session_id)
-        self.is_taken = True
+        wanted = (allowances.user_messages, self.end_user_id), (allowances.session_messages, self.chat_session_id)
+        budgets().spend_all(*wanted)
+        self._taken = wanted
 
 
 def check_replies_at_once(tenant_id: UUID) -> None:

@@ -39,7 +39,8 @@ def _may_see(request: HttpRequest, label: str, model: str) -> bool:
 
 
 def _personalities() -> list[PromptTemplate]:
-    return list(PromptTemplate.objects.filter(is_active=True).select_related("current_version", "tenant")[:RECENT])
+    found = PromptTemplate.objects.existing().filter(is_active=True)
+    return list(found.select_related("current_version", "tenant")[:RECENT])
 
 
 def _chat_sessions() -> list[ChatSession]:

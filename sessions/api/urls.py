@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from sessions.api import views
+from sessions.api import tokens, views
 
 urlpatterns = [
+    path("tokens/", tokens.EndUserTokens.as_view(), name="token-list"),
     path("sessions/", views.ChatSessionList.as_view(), name="session-list"),
     path("sessions/active/", views.ActiveChatSession.as_view(), name="session-active"),
     path("sessions/<uuid:chat_session_id>/", views.ChatSessionDetail.as_view(), name="session-detail"),

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from chatify.accounts.api.authentication import principal_of
+from chatify.accounts.api.idempotency import PersonalResponse, idempotent
 from chatify.accounts.credentials import issue_ticket
 from chatify.accounts.profile import UserInput
 from chatify.common.api import PageQuery, page, read_body, read_query
@@ -126,6 +127,7 @@ class ChatSessionList(APIView):
     """Start, history, delete all."""
 
     @extend_schema(operation_id="start_session", request=StartBody, responses={201: ChatSessionObject})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Start a chat session."""
         body = read_body(request, StartBody)
@@ -136,7 +138,7 @@ class ChatSessionList(APIView):
             title=body.title,
             metadata=body.metadata,
         )
-        return Response(_object(chat_session, request), status=201)
+        return PersonalResponse(_object(chat_session, request), status=201, end_user_id=chat_session.end_user_id)
 
     @extend_schema(
         operation_id="list_sessions",
@@ -242,6 +244,7 @@ class ChatSessionFeedback(APIView):
     """Satisfaction."""
 
     @extend_schema(operation_id="give_feedback", request=FeedbackBody, responses={201: FeedbackObject})
+    @idempotent
     def post(self, request: Request, chat_session_id: UUID) -> Response:
         """Rate a reply or the chat session; a later rating replaces the former."""
         chat_session = get_chat_session(principal_of(request), chat_session_id)
@@ -260,4 +263,4 @@ class ChatSessionFeedback(APIView):
             "comment": feedback.comment,
             "created_at": timestamp(feedback.created_at),
         }
-        return Response(found, status=201)
+        return PersonalResponse(found, status=201, end_user_id=chat_session.end_user_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import models, transaction
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from chatify.accounts.admin_base import (
+    DeletedFilter,
     StaffAdmin,
     action,
     admin_url,
@@ -24,7 +25,8 @@ from chatify.accounts.admin_base import (
     only,
     time_column,
 )
-from templates_app.actions import Draft, save_personality
+from chatify.common.errors import Conflict
+from templates_app.actions import Draft, delete_personality, restore_personality, save_personality
 from templates_app.admin.versions import STYLES, VersionInline, author_of
 from templates_app.forms import PersonalityForm
 from templates_app.models import PromptTemplate, PromptVersion
@@ -52,15 +54,25 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
     inlines = (VersionInline,)
     list_display = ("show_name", "slug", "show_tenant", "show_marks", "is_active", "show_version", "show_updated")
     show_updated = time_column("updated_at", "Updated")
-    list_filter = ("is_active", "adult_only", "is_default", "tenant")
+    list_filter = ("is_active", "adult_only", "is_default", DeletedFilter, "tenant")
     list_select_related = ("tenant", "current_version")
     search_fields = ("name", "slug", "description")
-    actions = ("activate", "deactivate", "make_default")
-    actions_detail = ("make_this_default", "activate_this", "deactivate_this")
+    actions = ("activate", "deactivate", "make_default", "restore")
+    actions_detail = ("make_this_default", "activate_this", "deactivate_this", "restore_this")
     autocomplete_fields = ("tenant",)
 
     class Media:
         css = STYLES
+
+    # Who may
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As rights say; what is deleted is only read and restored."""
+        is_deleted = getattr(obj, "deleted_at", None) is not None  # it may also be an id
+        return not is_deleted and super().has_change_permission(request, obj)
+
+    def has_restore_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may edit personalities."""
+        return request.user.has_perm("templates_app.change_prompttemplate")
 
     # What is shown
     def get_queryset(self, request: HttpRequest) -> QuerySet[PromptTemplate]:
@@ -105,9 +117,11 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
         """Whose it is."""
         return str(template.tenant) if template.tenant else "everybody"
 
-    @display(description="Mark", label={"default": "primary", "adults": "warning"})
+    @display(description="Mark", label={"default": "primary", "adults": "warning", "deleted": "danger"})
     def show_marks(self, template: PromptTemplate) -> str:
         """What is special about it."""
+        if template.deleted_at is not None:
+            return "deleted"
         return "default" if template.is_default else "adults" if template.adult_only else ""
 
     @display(description="Version", ordering="current_version__number")
@@ -154,7 +168,7 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
     def save_model(self, request: HttpRequest, obj: PromptTemplate, form: Any, change: bool) -> None:
         """Save, and say when that made a version."""
         before = obj.current_version_id
-        save_personality(template=obj, draft=form.draft, author=author_of(request))
+        save_personality(template=obj, draft=form.draft, who=author_of(request))
         if obj.current_version is not None and obj.current_version_id != before:
             rest = "; running conversations keep theirs." if change else "."
             self.message_user(request, f"Saved as version {obj.current_version.number}{rest}", messages.SUCCESS)
@@ -173,7 +187,7 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
     @admin.action(description="Make default", permissions=["change"])
     def make_default(self, request: HttpRequest, queryset: QuerySet[PromptTemplate]) -> None:
         """Let one answer when nobody chose."""
-        rows = list(queryset[:2])
+        rows = list(queryset.filter(deleted_at=None)[:2])
         if len(rows) != 1:
             self.message_user(request, "Select one: there is a single default.", messages.ERROR)
         elif rows[0].tenant_id or rows[0].adult_only or not rows[0].is_active:
@@ -183,6 +197,28 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
             rows[0].is_default = True
             _save(rows[0], request)
             self.message_user(request, f"{rows[0]} is the default now.", messages.SUCCESS)
+
+    @admin.action(description="Restore", permissions=["restore"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[PromptTemplate]) -> None:
+        """Undo the deletion of those that a tenant deleted."""
+        restored = []
+        for template in queryset:
+            try:
+                if restore_personality(template_id=template.id, who=author_of(request)):
+                    restored.append(template.name)
+            except Conflict as error:
+                self.message_user(request, f"{template} stays deleted. {error.detail}", messages.ERROR)
+        if restored:
+            self.message_user(request, f"Restored: {', '.join(restored)}.", messages.SUCCESS)
+
+    @action(
+        description="Restore", icon="restore_from_trash", permissions=["restore"],
+        dialog=dialog("Restore it?", "Its tenant has it again.", "Restore"),
+    )  # fmt: skip
+    def restore_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+        """The same for the one that is open."""
+        self.restore(request, self._one(request, object_id))
+        return go_to(admin_url("templates_app_prompttemplate", "change", object_id))
 
     @action(
         description="Make default", icon="star", permissions=["change"],
@@ -214,14 +250,17 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only those that would change something."""
         template = only(PromptTemplate.objects.all(), object_id).first()
+        is_deleted = template is not None and template.deleted_at is not None
         idle = {
+            "_restore_this": not is_deleted,
             "_activate_this": template is not None and template.is_active,
             "_deactivate_this": template is not None and not template.is_active,
             "_make_this_default": template is not None and template.is_default,
         }
         found: list[Any] = super().get_actions_detail(request, object_id)  # type: ignore[misc]
         idle_names = tuple(name for name, is_idle in idle.items() if is_idle)
-        return [one for one in found if not one.action_name.endswith(idle_names)]
+        fitting = [one for one in found if not one.action_name.endswith(idle_names)]
+        return [one for one in fitting if not is_deleted or one.action_name.endswith("_restore_this")]
 
     def _one(self, request: HttpRequest, object_id: str) -> QuerySet[PromptTemplate]:
         return only(self.get_queryset(request), object_id)
@@ -252,20 +291,18 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
 
     def delete_model(self, request: HttpRequest, obj: PromptTemplate) -> None:
         """Delete it with its versions."""
-        with transaction.atomic():
-            PromptTemplate.objects.filter(id=obj.id).update(current_version=None)
-            obj.delete()
+        delete_personality(template=obj, who=author_of(request))
 
 
 def _save(template: PromptTemplate, request: HttpRequest) -> None:
     """Save a personality whose prompt stays as it is."""
     if template.current_version is not None:
-        save_personality(template=template, draft=Draft.of(template.current_version), author=author_of(request))
+        save_personality(template=template, draft=Draft.of(template.current_version), who=author_of(request))
 
 
 def _switch(page: PersonalityAdmin, request: HttpRequest, rows: QuerySet[PromptTemplate], *, is_active: bool) -> None:
     changed = []
-    for template in rows.exclude(is_active=is_active):
+    for template in rows.filter(deleted_at=None).exclude(is_active=is_active):
         if template.is_default and not is_active:
             page.message_user(request, f"{template} is the default: make another one that first.", messages.ERROR)
             continue

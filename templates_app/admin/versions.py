@@ -27,8 +27,7 @@ from chatify.accounts.admin_base import (
 )
 from chatify.accounts.models import User
 from templates_app.actions import Draft, save_personality
-from templates_app.checks import check_prompt
-from templates_app.forms import describe
+from templates_app.checks import check_prompt, describe
 from templates_app.models import PromptTemplate, PromptVersion
 
 STYLES = {"all": ["templates_app/admin.css"]}
@@ -152,10 +151,12 @@ class VersionAdmin(VersionPermissions, StaffAdmin[PromptVersion]):
         version = only(PromptVersion.objects.select_related("template__current_version"), object_id).first()
         if version is None:
             return go_to(admin_url("templates_app_prompttemplate"))
-        if problems := check_prompt(version.system_prompt):
+        if version.template.deleted_at is not None:
+            self.message_user(request, "This personality is deleted. Restore it first.", messages.ERROR)
+        elif problems := check_prompt(version.system_prompt):
             self.message_user(request, " ".join(describe(problem) for problem in problems), messages.ERROR)
         else:
-            template = save_personality(template=version.template, draft=Draft.of(version), author=author_of(request))
+            template = save_personality(template=version.template, draft=Draft.of(version), who=author_of(request))
             number = template.current_version.number if template.current_version else ""
             self.message_user(request, f"Its content is version {number} now.", messages.SUCCESS)
         return go_to(admin_url("templates_app_prompttemplate", "change", version.template_id))

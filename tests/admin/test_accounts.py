@@ -70,7 +70,7 @@ def test_tenant_is_made_and_renamed_but_not_deleted(staff: Client) -> None:
 
 
 def test_new_colleague_signs_in_with_an_email_address(staff: Client) -> None:
-    password = "a-good-long-password"
+    password = "A-good-long-passw0rd"
     sent = {"email": "Kim@Example.com", "name": "Kim", "password1": password, "password2": password}
     staff.post(f"{USERS}add/", {**sent, "usable_password": "true"})
     kim = User.objects.get(email="kim@example.com")

@@ -11,9 +11,16 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 # What makes a call right, where a body is needed. A new route that needs one has to come in here.
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("PATCH", "auth-me"): {"name": "Changed"},
     ("PATCH", "session-detail"): {"title": "changed"},
+    ("PATCH", "template-detail"): {"description": "Changed."},
+    ("PATCH", "tenant-detail"): {"name": "Changed"},
+    ("PATCH", "user-detail"): {"style": "changed"},
+    ("POST", "key-list"): {"name": "Another"},
     ("POST", "message-list"): {"content": "hello"},
     ("POST", "session-feedback"): {"rating": 1},
+    ("POST", "template-list"): {"name": "Ada", "system_prompt": "You are an AI companion. Be brief."},
+    ("POST", "token-list"): {"user": {"external_id": "alice"}},
 }
 
 
@@ -35,7 +42,7 @@ class Route:
 
     def path(self, **values: str) -> str:
         """Its path with these ids."""
-        return "/" + re.sub(r"<\w+:(\w+)>", lambda match: values[match[1]], self.pattern)
+        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: values[match[1]], self.pattern)
 
 
 def api_routes() -> list[Route]:

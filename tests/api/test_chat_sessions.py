@@ -276,8 +276,8 @@ def test_personalities_are_listed_without_their_prompts(alice: ApiClient):
     assert len(listed) == 4
     for one in listed:
         assert set(one) == {
-            "slug", "name", "description", "greeting", "personality_traits", "adult_only", "is_default", "version",
-            "created_at", "updated_at",
+            "slug", "name", "description", "greeting", "personality_traits", "adult_only", "is_default", "is_own",
+            "is_active", "version", "created_at", "updated_at",
         }  # fmt: skip
         assert "{{" not in one["greeting"]
         assert alice.get(f"/api/v1/templates/{one['slug']}/").json() == one

@@ -158,24 +158,36 @@ async def until(is_true) -> None:
 
 
 @pytest.fixture
-def fast_sweep(monkeypatch: pytest.MonkeyPatch):
+def revoked(monkeypatch: pytest.MonkeyPatch) -> set[Principal]:
+    """Those who may not be here any more, of a sweep that does not wait."""
+    found: set[Principal] = set()
     monkeypatch.setattr(sockets, "SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr(sockets, "revoked_of", lambda principals: found & set(principals))
+    return found
 
 
-async def test_silent_socket_is_closed_as_idle(fast_sweep):
+async def test_silent_socket_is_closed_as_idle(revoked: set[Principal]):
     silent, heard = FakeSocket(silent=301), FakeSocket(silent=290)
     await sweep(silent, heard)
     assert set(silent.closed_with) == {4408}
     assert heard.closed_with == []
 
 
-async def test_stuck_socket_is_closed_and_left(fast_sweep):
+async def test_stuck_socket_is_closed_and_left(revoked: set[Principal]):
     stuck = FakeSocket(is_stuck=True)
     await sweep(stuck)
     assert set(stuck.closed_with) == {1011}
 
 
-async def test_sweep_survives_a_socket_that_fails(fast_sweep):
+async def test_socket_of_somebody_revoked_is_closed(revoked: set[Principal]):
+    theirs, other = FakeSocket(silent=301, is_stuck=True), FakeSocket()
+    revoked.add(theirs.principal)
+    await sweep(theirs, other)
+    assert set(theirs.closed_with) == {4401}
+    assert other.closed_with == []
+
+
+async def test_sweep_survives_a_socket_that_fails(revoked: set[Principal]):
     failing = FakeSocket(silent=301, error=RuntimeError("no such luck"))
     everybody = sockets.Sockets()
     everybody.add(failing)

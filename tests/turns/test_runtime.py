@@ -13,6 +13,7 @@ from chatify.accounts.principal import Principal
 from chatify.llm.types import ChatRequest, Chunk
 from chatify.turns import following, relay, replies, runtime
 from chatify.turns.runtime import Runtime
+from chatify.turns.spec import Accepted
 from sessions.models import ChatSession, Message
 
 
@@ -46,12 +47,18 @@ def _on_the_connection_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "in_db_thread", in_db_thread)
 
 
+async def say(process: Runtime, principal: Principal, chat: ChatSession, content: str) -> Accepted:
+    return await process.accept(
+        principal=principal, chat_session_id=chat.id, end_user_id=chat.end_user_id, content=content
+    )
+
+
 async def speaking(principal: Principal, chat: ChatSession) -> tuple[Runtime, Slow]:
     """A runtime in the middle of a reply."""
     provider = Slow()
     process = Runtime(provider)
     await process.start(is_alone=True)
-    accepted = await process.accept(principal=principal, chat_session_id=chat.id, content="hello")
+    accepted = await say(process, principal, chat, "hello")
     assert accepted.reply is not None
     async with asyncio.timeout(5):
         while not (live := process.replies.find(accepted.reply.message_id)) or not live.text:  # noqa: ASYNC110
@@ -105,7 +112,7 @@ async def test_start_of_a_lonely_process_ends_what_ran_and_answers_who_waited(
     principal: Principal, chat: ChatSession
 ) -> None:
     dead, _ = await speaking(principal, chat)
-    await dead.accept(principal=principal, chat_session_id=chat.id, content="are you there?")
+    await say(dead, principal, chat, "are you there?")
     provider = Slow()
     provider.may_end.set()
     process = Runtime(provider)

@@ -18,7 +18,7 @@ from chatify.accounts.models import User
 from chatify.accounts.origins import check_origin
 from chatify.accounts.principal import Credential, Principal
 from chatify.common.errors import NotAuthenticated
-from chatify.limits.budgets import Budget, LimitReached, budgets
+from chatify.limits.budgets import Budget, budgets
 
 
 def bearer(authorization: str, api_key: str = "") -> str:
@@ -93,13 +93,8 @@ class RequestBudget(BaseThrottle):
         """Always; what is too fast raises LimitReached."""
         if isinstance(request.user, Principal):
             budget, of = request_budget(request.user)
+            left = budgets().spend(budget, of)
             http: Any = request._request
-            try:
-                budgets().spend(budget, of)
-            except LimitReached as error:
-                http.rate_limit_headers = error.left.headers
-                raise
-            left = budgets().left(budget, of)
             http.rate_limit_headers = left.headers if left else {}
         return True
 

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatify.accounts.api.authentication import principal_of
-from chatify.accounts.api.idempotency import IDEMPOTENCY_KEY, read_idempotency_key
+from chatify.accounts.api.idempotency import IDEMPOTENCY_KEY, idempotency_parameter, read_idempotency_key
 from chatify.common.api import MAX_PAGE, AsyncAPIView, read_body, read_query
 from chatify.common.errors import InvalidInput
 from chatify.common.inputs import Body, ClientMessageId, Content, Line, Query
@@ -103,7 +103,12 @@ class MessageList(TurnView):
         """As they are; but a list of messages is no stream."""
         return [JSONRenderer()] if self.request.method == "GET" else super().get_renderers()
 
-    @extend_schema(operation_id="send_message", request=MessageBody, responses=_answers(TurnObject))
+    @extend_schema(
+        operation_id="send_message",
+        request=MessageBody,
+        parameters=[idempotency_parameter("Another name for `client_message_id`.")],
+        responses=_answers(TurnObject),
+    )
     async def post(self, request: Request, chat_session_id: UUID) -> HttpResponseBase:
         """Say something, and get the reply: whole, or as a stream of events."""
         body = read_body(request, MessageBody)

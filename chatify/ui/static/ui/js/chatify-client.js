@@ -6,7 +6,7 @@
  * import { ChatifyClient } from "./chatify-client.js";
  *
  * const client = new ChatifyClient();                          // same origin: session cookie and CSRF
- * // const client = new ChatifyClient({ baseUrl: "https://chat.example.com", token: "eyJ..." });
+ * // const client = new ChatifyClient({ baseUrl: "https://chat.example.com", token: async () => askMyServer() });
  *
  * const chat = await client.startSession({ template: "casual_chat", user: { name: "Ada" } });
  * const connection = client.connect(chat.id);
@@ -40,6 +40,7 @@ const LASTING_CLOSE_CODES = {
 const SLOW_CLOSE_CODE = 4429;
 const FRAME_TOO_LARGE = 1009;
 const CLOSED = { code: "closed", message: "This conversation is not open any more." };
+const NO_TOKEN = { code: "no_token", message: "There is no token to sign in with." };
 const TOO_LARGE = { code: "too_large", message: "The message is too long.", status: 413 };
 
 /** A refusal by the server (`status` >= 400, or an error frame), or no answer at all (`code` "network"). */
@@ -80,14 +81,18 @@ async function problemOf(response) {
 /** REST calls, one method each. All reject with {@link ChatifyError}. */
 export class ChatifyClient {
   #baseUrl;
-  #token;
+  #askToken;
+  #token = null;
   #csrfCookie;
 
-  /** @param {{baseUrl?: string, token?: string, csrfCookie?: string}} [options] `baseUrl` is what stands
-   *  before `/api/v1/`; without `token` the cookie of this origin speaks for the user. */
+  /** @param {{baseUrl?: string, token?: string | (() => Promise<string>), csrfCookie?: string}} [options]
+   *  `baseUrl` is what stands before `/api/v1/`. `token`: an end-user token, or how to get one: asked at the
+   *  first call, and again when the server does not take the last one any more. Without it the cookie of this
+   *  origin speaks for the user. */
   constructor({ baseUrl = "", token = "", csrfCookie = "csrftoken" } = {}) {
     this.#baseUrl = baseUrl.replace(/\/$/, "");
-    this.#token = token;
+    this.#askToken = typeof token === "function" ? token : null;
+    this.#token = typeof token === "string" && token ? Promise.resolve(token) : null;
     this.#csrfCookie = csrfCookie;
   }
 
@@ -134,18 +139,35 @@ export class ChatifyClient {
   async #call(method, path, { body, query = {}, signal } = {}) {
     const search = new URLSearchParams(Object.entries(query).filter(([, value]) => (value ?? "") !== "")).toString();
     const url = `${this.#baseUrl}/api/v1/${path}${search && `?${search}`}`;
-    const response = await this.#fetch(url, this.#requestOf(method, body, signal));
+    const asked = this.#tokenNow();
+    let response = await this.#fetch(url, await this.#requestOf(method, body, signal, asked));
+    if (response.status === 401 && this.#askToken) {
+      if (this.#token === asked) this.#token = null; // of several calls at once only the first asks for a new one
+      response = await this.#fetch(url, await this.#requestOf(method, body, signal, this.#tokenNow()));
+    }
     if (response.ok) return response.status === 204 ? null : response.json();
     throw await problemOf(response);
   }
 
-  #requestOf(method, body, given) {
+  #tokenNow() {
+    if (!this.#token && this.#askToken) {
+      const asking = Promise.resolve().then(this.#askToken).catch((cause) => {
+        throw Object.assign(new ChatifyError(NO_TOKEN), { cause });
+      });
+      this.#token = asking;
+      asking.catch(() => { if (this.#token === asking) this.#token = null; });
+    }
+    return this.#token;
+  }
+
+  async #requestOf(method, body, given, asked) {
+    const token = asked && await asked;
     const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), given].filter(Boolean));
     const headers = { Accept: "application/json" };
     if (body !== undefined) headers["Content-Type"] = "application/json";
-    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    if (token) headers.Authorization = `Bearer ${token}`;
     else if (method !== "GET") headers["X-CSRFToken"] = readCookie(this.#csrfCookie);
-    const credentials = this.#token ? "omit" : "same-origin";
+    const credentials = token ? "omit" : "same-origin";
     return { method, headers, credentials, signal, body: body && JSON.stringify(body) };
   }
 
