@@ -63,7 +63,12 @@ class _Known:
                 return False
         if shown.login_id is not None and shown.login_id not in self.logins:
             return False
-        return not shown.browser_key or self.browsers.get(shown.browser_key) == str(principal.user_id or "")
+        return not shown.browser_key or self._is_still_there(shown.browser_key, principal.user_id)
+
+    def _is_still_there(self, browser_key: str, user_id: UUID | None) -> bool:
+        # A ticket does not know who was signed in; but the key changes whenever somebody signs in or out.
+        there = self.browsers.get(browser_key)
+        return there is not None and (user_id is None or there == str(user_id))
 
 
 def _ask(question: Callable[[list[K]], dict[K, V]], keys: Iterable[K | None]) -> dict[K, V]:

@@ -286,7 +286,7 @@ def mails_to(email: str, folder: Path) -> list[str]:
     return found
 
 
-def test_forgotten_password_over_rest(visitor: Visitor, mail_folder: Path) -> None:
+def test_forgotten_password_over_rest(mailing: Server, visitor: Visitor, mail_folder: Path) -> None:
     old = visitor.tokens
     answers = [visitor.post("password/reset/", email=email) for email in (visitor.email.upper(), fresh_email())]
     assert {(one.status_code, one.text) for one in answers} == {
@@ -296,7 +296,7 @@ def test_forgotten_password_over_rest(visitor: Visitor, mail_folder: Path) -> No
         visitor.login(password="Wrong-No-9")
     assert outcome(visitor.login()) == (429, "too_fast")
     [text] = mails_to(visitor.email, mail_folder)
-    assert f"{visitor.http.base_url}password/reset/" in text
+    assert f"{mailing.url}/password/reset/" in text
     response = visitor.post("password/reset/confirm/", **uid_and_token(text), new_password=NEW)
     assert (response.status_code, response.content) == (204, b"")
     assert not visitor.is_let_in(old["access_token"])

@@ -56,10 +56,10 @@ def test_new_tenant_leads_to_its_page_and_is_audited(staff: Client, root: User) 
 
 
 def test_origins_are_kept_as_browsers_write_them(staff: Client, acme: Tenant) -> None:
-    lines = "  HTTPS://Example.com/ \r\n\r\nhttps://example.com:443\r\nhttp://localhost:3000"
+    lines = "  HTTPS://Example.com/ \r\n\r\nhttps://example.com:443\r\nhttp://localhost:3000\r\nhttps://bücher.de"
     staff.post(_page(acme), _form(allowed_origins=lines, retention_days="30"))
     acme.refresh_from_db()
-    assert acme.allowed_origins == ["https://example.com", "http://localhost:3000"]
+    assert acme.allowed_origins == ["https://example.com", "http://localhost:3000", "https://xn--bcher-kva.de"]
     assert acme.retention_days == 30
     assert _told() == [("tenant.updated", ["allowed_origins", "retention_days"])]
     assert "https://example.com\nhttp://localhost:3000" in _read(staff, _page(acme))
@@ -70,7 +70,8 @@ def test_origins_are_kept_as_browsers_write_them(staff: Client, acme: Tenant) ->
     [
         ("allowed_origins", "https://ok.example\nnonsense", "“nonsense” is no web origin"),
         ("allowed_origins", "https://*.example.com", "is no web origin"),
-        ("allowed_origins", "https://müller.example", "is no web origin"),
+        ("allowed_origins", "https://example.com/page", "is no web origin"),
+        ("allowed_origins", "https://" + "a." * 500 + "example", "is no web origin"),
         ("allowed_origins", "\n".join(f"https://a{number}.example" for number in range(51)), "at most 50"),
         ("retention_days", "0", "greater than or equal to 1"),
         ("retention_days", "9999", "less than or equal to 3650"),

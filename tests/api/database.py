@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 
 import psycopg
 
@@ -20,6 +21,15 @@ def about(rows: Rows, ids: Iterable[str]) -> Rows:
     """The rows that name one of the ids."""
     wanted = [id_.replace("-", "") for id_ in ids]
     return frozenset(row for row in rows if any(id_ in row[1] for id_ in wanted))
+
+
+def select(server: Server, sql: str, *values: object) -> list[tuple[object, ...]]:
+    """What a query finds (`?` for values)."""
+    if server.database_url.startswith("sqlite"):
+        with closing(sqlite3.connect(server.database_url.removeprefix("sqlite:///"), timeout=20)) as connection:
+            return connection.execute(sql, values).fetchall()
+    with psycopg.connect(server.database_url) as postgres:
+        return postgres.execute(sql.replace("?", "%s"), values).fetchall()
 
 
 class SqliteState:

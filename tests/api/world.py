@@ -22,7 +22,10 @@ _CSRF = "c" * 32
 
 @dataclass(frozen=True)
 class World:
-    """`ids` of what is there, `victim` those that no stranger may touch; what everybody shows, browsers their cookies."""
+    """What is there, and who.
+
+    `victim`: the ids that no stranger may touch. `shown`: what everybody shows. `cookies`: of browsers' sessions.
+    """
 
     ids: dict[str, str]
     victim: tuple[str, ...]

@@ -69,7 +69,7 @@ class OriginsField(forms.CharField):
         wrong: list[str] = []
         for line in filter(None, map(str.strip, str(super().clean(value)).splitlines())):
             origin = normal_origin(line)
-            if origin is None or not origin.isascii() or len(origin) > 300:
+            if origin is None:
                 wrong.append(f"“{line[:80]}” is no web origin; one looks like https://example.com.")
             else:
                 found[origin] = None
@@ -178,6 +178,7 @@ class TenantAdmin(StaffAdmin[Tenant]):
     show_deleted = time_column("deleted_at", "Deleted")
     list_filter = (DeletedFilter,)
     search_fields = ("name", "slug")
+    ordering = ("slug",)  # the model's own would be lost in counting keys
     actions = ("delete", "restore")
     actions_detail = ("delete_this", "restore_this")
 
