@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import structlog
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -18,6 +19,7 @@ from prometheus_client import Counter, Histogram
 from chatify.common.problems import database_away
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SESSION_KEY = re.compile(r"[A-Za-z0-9]{1,64}")
 _QUIET = ("/health", "/metrics", "/static/")
 _requests = Counter("chatify_requests_total", "HTTP requests.", ["method", "route", "status"])
 _seconds = Histogram("chatify_request_seconds", "HTTP requests until the answer begins.", ["route"])
@@ -54,6 +56,7 @@ def observe_request(get_response: Next) -> Next:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         request.request_id = request_id  # type: ignore[attr-defined]
+        _drop_strange_session(request)
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = await get_response(request)
@@ -64,6 +67,12 @@ def observe_request(get_response: Next) -> Next:
         return response
 
     return middleware
+
+
+def _drop_strange_session(request: HttpRequest) -> None:
+    """A session cookie that is none of ours is no cookie: a quoted one may hold NUL, at which PostgreSQL fails."""
+    if not _SESSION_KEY.fullmatch(request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
+        request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
 
 
 def _report(request: HttpRequest, status: int, seconds: float) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
+from django.utils import timezone
 
 from chatify.accounts.allowances import allowances_of
 from chatify.accounts.models import Tenant
 from chatify.accounts.usage import check_tokens
 from chatify.common.errors import TooFast
 from chatify.limits.budgets import Share, budgets
-from sessions.models import Message
+from sessions.models import ChatSession
 
 RETRY_SECONDS = 1.0
+LONGEST_REPLY = timedelta(minutes=10)
+"""None runs longer, even where its end has to be written to a database that is away."""
 
 
 @dataclass(slots=True)
@@ -64,7 +68,9 @@ def check_replies_at_once(tenant_id: UUID) -> None:
     if not limit:
         return
     Tenant.objects.select_for_update(no_key=True).get(id=tenant_id)
-    if Message.objects.filter(tenant_id=tenant_id, status=Message.Status.STREAMING).count() >= limit:
+    # What runs is found among the chat sessions of late, by their index: messages are too many, on SQLite above all.
+    lately = ChatSession.objects.filter(tenant_id=tenant_id, last_activity__gt=timezone.now() - LONGEST_REPLY)
+    if lately.filter(running_reply_id__isnull=False).count() >= limit:
         raise TooFast(
             f"At most {limit} replies are written at once.", code="too_many_replies", retry_after=RETRY_SECONDS
         )

@@ -39,17 +39,27 @@ FIELDS = {
 ALL_SCOPES = ["chat", "templates", "knowledge", "admin"]
 
 
-@pytest.fixture
-def tenant(server: Server, make_client: MakeClient) -> NewTenant:
-    return sign_up(server, make_client)
-
-
 @pytest.fixture(scope="module")
-def settled(embedded_server: Server) -> Iterator[NewTenant]:
-    """A tenant for tests that make no key."""
-    made = sign_up(embedded_server, lambda server, key: ApiClient(server.url, key))
+def tenants() -> Iterator[dict[str, NewTenant]]:
+    """A tenant on each server: to sign up takes its time."""
+    made: dict[str, NewTenant] = {}
     yield made
-    made.client.close()
+    for tenant in made.values():
+        tenant.client.close()
+
+
+@pytest.fixture
+def tenant(server: Server, tenants: dict[str, NewTenant]) -> NewTenant:
+    """The one that the tests share."""
+    if server.url not in tenants:
+        tenants[server.url] = sign_up(server, lambda server, key: ApiClient(server.url, key))
+    return tenants[server.url]
+
+
+@pytest.fixture
+def fresh(server: Server, make_client: MakeClient) -> NewTenant:
+    """One that has its first key only."""
+    return sign_up(server, make_client)
 
 
 def listed(tenant: NewTenant, id_: str) -> dict[str, object]:
@@ -79,20 +89,21 @@ def test_new_key_chats_and_does_no_more(server: Server, tenant: NewTenant, make_
 @pytest.mark.parametrize("scopes", [["templates"], ["knowledge"], ["admin"], ["templates", "knowledge", "admin"]])
 @on_sqlite
 def test_key_without_the_scope_does_not_chat(
-    server: Server, settled: NewTenant, make_client: MakeClient, scopes: list[str]
+    server: Server, tenant: NewTenant, make_client: MakeClient, scopes: list[str]
 ):
-    made = settled.make_key(scopes=scopes)
+    made = tenant.make_key(scopes=scopes)
     assert made["api_key"]["scopes"] == scopes
     client = make_client(server, key=made["key"])
     assert outcome(client.get(SESSIONS)) == (403, "missing_scope")
     assert outcome(client.post(TOKENS, {"user": {"external_id": "ann"}})) == (403, "missing_scope")
-    chat = settled.client.start()["id"]
+    chat = tenant.client.start()["id"]
     assert client.socket(chat).wait_closed() == 4403
     assert client.get(ME).status_code == (200 if "admin" in scopes else 403)
 
 
-def test_scopes_are_in_order_and_once(settled: NewTenant):
-    assert settled.make_key(scopes=["admin", "chat", "admin"])["api_key"]["scopes"] == ["chat", "admin"]
+@on_sqlite
+def test_scopes_are_in_order_and_once(tenant: NewTenant):
+    assert tenant.make_key(scopes=["admin", "chat", "admin"])["api_key"]["scopes"] == ["chat", "admin"]
 
 
 @pytest.mark.parametrize(
@@ -117,8 +128,9 @@ def test_scopes_are_in_order_and_once(settled: NewTenant):
         ({"key": "ck_mine"}, "key", "unknown_field"),
     ],
 )
-def test_bad_key_is_not_made(settled: NewTenant, change: dict[str, object], field: str, code: str):
-    answer = settled.client.post(KEYS, {"name": "x", **change})
+@on_sqlite
+def test_bad_key_is_not_made(tenant: NewTenant, change: dict[str, object], field: str, code: str):
+    answer = tenant.client.post(KEYS, {"name": "x", **change})
     assert outcome(answer)[0] == 400
     assert fields_of(answer) == [(field, code)]
 
@@ -140,20 +152,21 @@ def expire(server: Server, id_: str) -> None:
 
 
 # The list -----------------------------------------------------------------------------------------
-def test_list_has_all_keys_newest_first_in_pages(tenant: NewTenant):
-    made = [tenant.make_key(name=f"key {number}") for number in range(4)]
-    tenant.client.delete(f"{KEYS}{made[2]['api_key']['id']}/")
-    first = tenant.client.get(KEYS, params={"limit": 3}).json()
-    second = tenant.client.get(first["next"]).json()
+def test_list_has_all_keys_newest_first_in_pages(fresh: NewTenant):
+    made = [fresh.make_key(name=f"key {number}") for number in range(4)]
+    fresh.client.delete(f"{KEYS}{made[2]['api_key']['id']}/")
+    first = fresh.client.get(KEYS, params={"limit": 3}).json()
+    second = fresh.client.get(first["next"]).json()
     names = [key["name"] for key in first["results"] + second["results"]]
     assert names == ["key 3", "key 2", "key 1", "key 0", "First key"]
     assert (first["results"][1]["revoked_at"] is None, second["next"]) == (False, None)
     assert not any(one["key"][12:] in json.dumps(first) + json.dumps(second) for one in made)
 
 
-def test_list_takes_only_our_cursors(settled: NewTenant):
-    assert outcome(settled.client.get(KEYS, params={"cursor": "x"})) == (400, "bad_cursor")
-    assert outcome(settled.client.get(KEYS, params={"limit": 0}))[0] == 400
+@on_sqlite
+def test_list_takes_only_our_cursors(tenant: NewTenant):
+    assert outcome(tenant.client.get(KEYS, params={"cursor": "x"})) == (400, "bad_cursor")
+    assert outcome(tenant.client.get(KEYS, params={"limit": 0}))[0] == 400
 
 
 def test_key_of_another_tenant_is_not_found(tenant: NewTenant, mallory: ApiClient):
@@ -166,21 +179,21 @@ def test_key_of_another_tenant_is_not_found(tenant: NewTenant, mallory: ApiClien
 
 
 # So many ------------------------------------------------------------------------------------------
-def test_fifty_keys_work_at_once(server: Server, tenant: NewTenant):
-    made = [tenant.make_key() for _ in range(48)]  # beside the first one
+def test_fifty_keys_work_at_once(server: Server, fresh: NewTenant):
+    made = [fresh.make_key() for _ in range(48)]  # beside the first one
 
     def one_more(_: int) -> int:
-        return tenant.client.post(KEYS, {"name": "one more"}).status_code
+        return fresh.client.post(KEYS, {"name": "one more"}).status_code
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(one_more, range(4))) == [201, 409, 409, 409]
-    assert outcome(tenant.client.post(KEYS, {"name": "too many"})) == (409, "too_many_keys")
+    assert outcome(fresh.client.post(KEYS, {"name": "too many"})) == (409, "too_many_keys")
     rotate = f"{KEYS}{made[0]['api_key']['id']}/rotate/"
-    assert outcome(tenant.client.post(rotate)) == (409, "too_many_keys")
-    assert tenant.client.post(rotate, {"grace_seconds": 0}).status_code == 201
-    tenant.client.delete(f"{KEYS}{made[1]['api_key']['id']}/")
+    assert outcome(fresh.client.post(rotate)) == (409, "too_many_keys")
+    assert fresh.client.post(rotate, {"grace_seconds": 0}).status_code == 201
+    fresh.client.delete(f"{KEYS}{made[1]['api_key']['id']}/")
     expire(server, made[2]["api_key"]["id"])
-    assert [tenant.client.post(KEYS, {"name": "fits"}).status_code for _ in range(3)] == [201, 201, 409]
+    assert [fresh.client.post(KEYS, {"name": "fits"}).status_code for _ in range(3)] == [201, 201, 409]
 
 
 # Rotation -----------------------------------------------------------------------------------------
@@ -221,9 +234,10 @@ def test_without_grace_the_old_key_stops_at_once(server: Server, tenant: NewTena
 
 
 @pytest.mark.parametrize("grace", [-1, 2_592_001, "60", 1.5, None, True])
-def test_grace_is_at_most_thirty_days(settled: NewTenant, grace: object):
-    (first,) = [key for key in settled.client.get(KEYS).json()["results"] if key["name"] == "First key"]
-    answer = settled.client.post(f"{KEYS}{first['id']}/rotate/", {"grace_seconds": grace})
+@on_sqlite
+def test_grace_is_at_most_thirty_days(tenant: NewTenant, grace: object):
+    path = f"{KEYS}{tenant.client.get(KEYS).json()['results'][0]['id']}/rotate/"
+    answer = tenant.client.post(path, {"grace_seconds": grace})
     assert outcome(answer)[0] == 400
     assert [field for field, _ in fields_of(answer)] == ["grace_seconds"]
 
@@ -234,12 +248,12 @@ def test_key_is_rotated_once(tenant: NewTenant):
     assert outcome(tenant.client.post(path)) == (409, "already_rotated")
 
 
-def test_rotations_at_once_make_one_key(tenant: NewTenant):
-    path = f"{KEYS}{tenant.make_key()['api_key']['id']}/rotate/"
+def test_rotations_at_once_make_one_key(fresh: NewTenant):
+    path = f"{KEYS}{fresh.make_key()['api_key']['id']}/rotate/"
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: tenant.client.post(path), range(4)))
+        answers = list(pool.map(lambda _: fresh.client.post(path), range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-    assert len(tenant.client.get(KEYS).json()["results"]) == 3
+    assert len(fresh.client.get(KEYS).json()["results"]) == 3
 
 
 def test_key_that_does_not_work_is_not_rotated(server: Server, tenant: NewTenant):
@@ -251,23 +265,23 @@ def test_key_that_does_not_work_is_not_rotated(server: Server, tenant: NewTenant
 
 
 # Revocation ---------------------------------------------------------------------------------------
-def test_revoked_key_is_refused_at_once(server: Server, tenant: NewTenant, make_client: MakeClient):
-    made = tenant.make_key()
+def test_revoked_key_is_refused_at_once(server: Server, fresh: NewTenant, make_client: MakeClient):
+    made = fresh.make_key()
     client, path = make_client(server, key=made["key"]), f"{KEYS}{made['api_key']['id']}/"
     assert not is_refused(client)
-    assert tenant.client.delete(path).status_code == 204
+    assert fresh.client.delete(path).status_code == 204
     assert is_refused(client)
-    revoked_at = listed(tenant, made["api_key"]["id"])["revoked_at"]
-    assert tenant.client.delete(path).status_code == 204
-    assert listed(tenant, made["api_key"]["id"])["revoked_at"] == revoked_at
-    assert audit_of(server, tenant.object["id"]).count("key.revoked") == 1
+    revoked_at = listed(fresh, made["api_key"]["id"])["revoked_at"]
+    assert fresh.client.delete(path).status_code == 204
+    assert listed(fresh, made["api_key"]["id"])["revoked_at"] == revoked_at
+    assert audit_of(server, fresh.object["id"]).count("key.revoked") == 1
 
 
 @on_sqlite
-def test_key_may_revoke_itself(tenant: NewTenant):
-    (first,) = tenant.client.get(KEYS).json()["results"]
-    assert tenant.client.delete(f"{KEYS}{first['id']}/").status_code == 204
-    assert is_refused(tenant.client)
+def test_key_may_revoke_itself(fresh: NewTenant):
+    (first,) = fresh.client.get(KEYS).json()["results"]
+    assert fresh.client.delete(f"{KEYS}{first['id']}/").status_code == 204
+    assert is_refused(fresh.client)
 
 
 def test_revoked_key_closes_its_socket_and_stops_its_reply(server: Server, tenant: NewTenant, make_client: MakeClient):

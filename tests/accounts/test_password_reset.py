@@ -11,12 +11,13 @@ import pytest
 from django.contrib.auth.tokens import default_token_generator
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
+from django.test import Client
 
-from chatify.accounts import password_resets
+from chatify.accounts import forms, password_resets
 from chatify.accounts.models import PasswordReset, User
 from chatify.accounts.password_resets import ask_for_reset, reset_password
 from chatify.accounts.tasks import send_password_resets
-from chatify.common.errors import InvalidInput
+from chatify.common.errors import Conflict, InvalidInput, Unavailable
 from chatify.limits import budgets
 from chatify.limits.budgets import LimitReached
 from tests.accounts.visitors import AUTH, PASSWORD, Visitor, fresh_email, mails_in
@@ -246,6 +247,25 @@ def test_second_of_two_at_once_is_refused(ada: User, monkeypatch: pytest.MonkeyP
     assert answer(found) == []
     monkeypatch.setattr(password_resets, "resettable_user", lambda uid: stale)  # it had been read before
     assert answer(found, "Engine-No-11") == [("token", "token_invalid")]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(Conflict(), "This link does not work"), (Unavailable("Too many.", retry_after=5), "Too many. Please come back")],
+)
+def test_page_tells_when_the_password_could_not_be_set(
+    ada: User, client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    found = mailed()
+    page = client.get(f"/password/reset/{found['uid']}/{found['token']}/").headers["Location"]
+
+    def fail(**_: object) -> None:
+        User.objects.update(password="md5$somebody$else")
+        raise error
+
+    monkeypatch.setattr(forms, "finish_reset", fail)
+    response = client.post(page, {"new_password1": NEW, "new_password2": NEW}, follow=True)
+    assert told in response.content.decode()
 
 
 # With a server ----------------------------------------------------------------------------------------

@@ -142,6 +142,14 @@ def test_attack_does_not_lock_out_who_signed_in_before(ada: User) -> None:
     assert attempt(PASSWORD, AWAY) == "ok"
 
 
+def test_page_remembers_addresses(ada: User, client: Client) -> None:
+    form = {"username": EMAIL, "password": PASSWORD}
+    assert client.post("/login/", form, REMOTE_ADDR=AWAY).status_code == 302
+    attack()
+    assert attempt(PASSWORD, AWAY) == "ok"
+    assert not Login.objects.filter(ended_at=None).exists()  # no tokens go with it
+
+
 def test_address_of_another_account_is_no_known_one(ada: User) -> None:
     bob = register(email="bob@example.com", password=PASSWORD, address=HOME)
     sign_in(user=bob, address=AWAY)
@@ -229,12 +237,17 @@ def test_times_are_equal(settings) -> None:  # type: ignore[no-untyped-def]
 
 
 # Passwords are hashed a few at a time ---------------------------------------------------------------
-def test_flood_of_sign_ins_waits_and_then_is_sent_away(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flood_of_sign_ins_waits_and_then_is_sent_away(
+    ada: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(signing_in, "_hashers", BoundedSemaphore(1))
     monkeypatch.setattr(signing_in, "HASHING_PATIENCE_SECONDS", 0.01)
     with signing_in.hashing(), pytest.raises(Unavailable) as error:
         check_credentials(email=EMAIL, password=PASSWORD, address=HOME)
     assert error.value.retry_after
+    with signing_in.hashing():
+        page = client.post("/login/", {"username": EMAIL, "password": PASSWORD})
+    assert b"Too many people sign in at this moment. Please come back in a minute." in page.content
     assert attempt(PASSWORD, HOME) == "ok"
 
 

@@ -211,6 +211,16 @@ def test_bad_credentials_open_nothing_on_postgres(grown_place: Place):
     assert refused == [NOT_AUTHENTICATED] * len(ALL_BAD)
 
 
+@pytest.mark.parametrize(
+    "session", ['"\\000aaaaaaaaaaaa"', '"\\377\\376aaaaaaaaaa"', "é" * 32, "a" * 4000, "x; sessionid=y"]
+)
+def test_strange_cookie_is_none_on_postgres(grown_place: Place, session: str):
+    for headers in ({}, {"Authorization": "Bearer garbage"}):
+        cookie = {**headers, "Cookie": f"sessionid={session}".encode()}
+        assert outcome(grown_place.ask("GET session-list", "", **cookie)) == NOT_AUTHENTICATED
+    assert grown_place.http.get("/", headers={"Cookie": f"sessionid={session}".encode()}).status_code == 200
+
+
 @pytest.mark.parametrize("who", ["owner_key", "owner", "bound_here", "person"])
 def test_who_may_reads_on_postgres(grown_place: Place, who: str):
     allowed = {name: cell for name, whose, cell in ALLOWED if whose == who and name.startswith("GET ")}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.checks import change_rows, on_sqlite, path_of
 from tests.client import ApiClient, Socket
-from tests.conftest import MakeClient, MakeServer
+from tests.conftest import MakeClient
 from tests.services.server import Server
 from tests.waiting import wait_until
 
@@ -108,19 +108,3 @@ def is_let_in(client: ApiClient, chat: str) -> bool:
             return socket.recv()["type"] == "session.ready"
         except Exception:
             return False
-
-
-REVOKE_ALL = """
-from chatify.accounts.models import ApiKey
-from django.utils import timezone
-ApiKey.objects.update(revoked_at=timezone.now())
-"""
-
-
-def test_revoked_key_closes_the_socket_that_is_open_with_it(make_server: MakeServer, make_client: MakeClient) -> None:
-    server = make_server()
-    client = make_client(server)
-    socket = client.socket(client.start()["id"])
-    assert socket.recv()["type"] == "session.ready"
-    server.manage("shell", "-c", REVOKE_ALL)
-    assert socket.wait_closed(timeout=15) == 4401

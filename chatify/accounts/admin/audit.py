@@ -178,10 +178,10 @@ class AuditAdmin(ViewOnly, StaffAdmin[AuditEntry]):
         return format_html("<code>{}</code>", entry.action)
 
     @display(description="Who")
-    def show_actor(self, entry: AuditEntry) -> SafeString:
+    def show_actor(self, entry: AuditEntry) -> str:
         """Their name, if they are still there, and what they are."""
         if entry.actor_kind == AuditEntry.Actor.SYSTEM:
-            return format_html("Chatify itself")
+            return "Chatify itself"
         return format_html("{} {}", _named(entry, "actor", entry.actor_id), soft(ACTORS[entry.actor_kind]))
 
     @display(description="To what")
