@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 
 from chatify.accounts.models import Tenant
@@ -57,14 +58,22 @@ class Origins:
 known = Origins()
 
 
+async def read_known() -> None:
+    """Read them now. When the database is away, what was known stays known."""
+    try:
+        await in_db_thread(known.refresh, max_age=0.0)
+    except (OperationalError, InterfaceError) as error:
+        log.warning("origins_not_read", error=type(error).__name__)
+
+
 async def keep_known() -> None:
     """Read them every two seconds, for as long as the server runs: a preflight asks on the event loop."""
     while True:
-        try:
-            await in_db_thread(known.refresh, max_age=0.0)
-        except Exception as error:  # what was known stays known
-            log.warning("origins_not_read", error=type(error).__name__)
         await asyncio.sleep(KEPT_SECONDS)
+        try:
+            await read_known()
+        except Exception:  # the next time, then
+            log.exception("origins_not_read")
 
 
 def normal_origin(text: str) -> str | None:

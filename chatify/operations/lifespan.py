@@ -13,7 +13,7 @@ from typing import IO, Any
 import structlog
 from django.conf import settings
 
-from chatify.accounts.origins import keep_known
+from chatify.accounts.origins import keep_known, read_known
 from chatify.common.threads import close_pool
 from chatify.operations.embedded_celery import EmbeddedCelery
 from chatify.realtime import sockets
@@ -54,6 +54,7 @@ class Services:
         self._runtime = runtime
         turns_runtime.set_current(runtime)
         sockets.current().start()
+        await read_known()  # the first connection may be a preflight
         self._origins = asyncio.create_task(keep_known())
         if settings.CELERY_IS_EMBEDDED:
             self._celery = EmbeddedCelery()

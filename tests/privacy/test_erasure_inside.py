@@ -24,6 +24,8 @@ from chatify.accounts.tokens import issue_pair, principal_of_token
 from chatify.common.errors import Unavailable
 from chatify.events.bus import Sink, register_sink, unregister_sink
 from chatify.events.models import OutboxRow
+from chatify.turns.live import Event as LiveEvent
+from chatify.turns.live import Hub, LiveReply
 from sessions.actions import purge_chat_sessions, start_chat_session
 from sessions.models import ChatSession, Message
 from templates_app.models import PromptTemplate, PromptVersion
@@ -150,6 +152,26 @@ def test_purge_goes_in_batches_and_counts_what_was_there(chat: ChatSession, monk
     assert not Message.objects.exists()
     assert purge_chat_sessions(chat_session_ids=[chat.id]) == 0
     connection.check_constraints()
+
+
+def test_room_of_what_was_erased_lets_go_of_its_texts() -> None:
+    hub, follower, chat_session_id = Hub(), Silent(), uuid4()
+    room = hub.join(chat_session_id, follower)
+    for seq, owner in ((2, "another"), (4, "another")):
+        hub.begin(LiveReply(uuid4(), chat_session_id, seq, owner=owner))
+    assert room.overtaken
+    hub.give_up(chat_session_id)
+    assert (room.live, room.overtaken) == (None, {})
+    ours = LiveReply(uuid4(), chat_session_id, 6)
+    hub.begin(ours)
+    hub.give_up(chat_session_id)
+    assert room.live is ours, "its end is told by who writes it"
+    hub.give_up(uuid4())
+
+
+class Silent:
+    def deliver(self, event: LiveEvent) -> None:
+        pass
 
 
 # People who sign in, and who do not ----------------------------------------------------------------

@@ -70,6 +70,7 @@ def times_of(answer: httpx.Response) -> dict[str, str]:
     return {name: answer.json()[name] for name in ("created_at", "updated_at")}
 
 
+@on_sqlite
 @pytest.mark.parametrize("external_id", ODD_IDS)
 def test_odd_ids_are_ids_like_others(server: Server, make_client: MakeClient, external_id: str) -> None:
     client = make_client(server, external_id=external_id)

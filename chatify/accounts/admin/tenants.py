@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,14 +15,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from chatify.accounts.admin.figures import usage_this_month
+from chatify.accounts.admin.tenant_forms import LimitsInline, MemberInline, TenantForm, limit_in_words
 from chatify.accounts.admin_base import (
     STYLES,
     DeletedFilter,
     StaffAdmin,
-    StaffForm,
-    StaffInline,
-    StaffStackedInline,
-    TextArea,
     action,
     admin_url,
     dialog,
@@ -39,133 +35,10 @@ from chatify.accounts.admin_base import (
 from chatify.accounts.allowances import allowances_of
 from chatify.accounts.audit import record
 from chatify.accounts.models import Membership, Tenant, TenantLimits, Usage
-from chatify.accounts.origins import MAX_ORIGINS, normal_origin
 from chatify.accounts.tenancy import delete_tenants, restore_tenants, update_tenant
 from chatify.common.errors import ChatifyError
 
-LIMITS_HELP = "Empty: the server's default, as shown. 0: no limit."
 WRITTEN = ("name", "allowed_origins", "retention_days")
-
-
-class OriginsField(forms.CharField):
-    """Web origins, one per line."""
-
-    widget = TextArea({"rows": 4, "spellcheck": "false"})
-
-    def prepare_value(self, value: Any) -> Any:
-        """The list as people edit it; what they typed stays."""
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        """Compared as lists: a wrong one is a change."""
-        try:
-            return (initial or []) != self.clean(data)
-        except ValidationError:
-            return True
-
-    def clean(self, value: Any) -> list[str]:
-        """As browsers write them, each once. Raises ValidationError for every line that is none."""
-        found: dict[str, None] = {}
-        wrong: list[str] = []
-        for line in filter(None, map(str.strip, str(super().clean(value)).splitlines())):
-            origin = normal_origin(line)
-            if origin is None:
-                wrong.append(f"“{line[:80]}” is no web origin; one looks like https://example.com.")
-            else:
-                found[origin] = None
-        if len(found) > MAX_ORIGINS:
-            wrong.append(f"These are {len(found)}; at most {MAX_ORIGINS} are allowed.")
-        if wrong:
-            raise ValidationError(wrong)
-        return list(found)
-
-
-class TenantForm(StaffForm[Tenant]):
-    """What a tenant is called, and what it may do with browsers and data."""
-
-    allowed_origins = OriginsField(
-        required=False,
-        help_text="One per line, such as https://example.com: pages from there may use its end users' tokens.",
-    )
-
-    class Meta:
-        model = Tenant
-        fields = ("name", "slug", "allowed_origins", "retention_days")
-        labels: ClassVar = {"retention_days": "Keep conversations for so many days"}
-        help_texts: ClassVar = {
-            "retention_days": "Without activity for longer they are erased for good, soon after this is saved. "
-            "Empty: they are kept."
-        }
-
-
-class MemberInline(StaffInline[Membership, Tenant]):
-    """Who owns the tenant."""
-
-    model = Membership
-    fields = ("user", "show_since")
-    readonly_fields = ("show_since",)
-    show_since = time_column("created_at", "Since")
-    autocomplete_fields = ("user",)
-    verbose_name = "owner"
-    verbose_name_plural = "owners"
-    extra = 0
-    hide_title = True
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
-        """With the people."""
-        return super().get_queryset(request).select_related("user")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever owns a tenant reaches its data: that takes a right of its own."""
-        return super().has_add_permission(request, obj) and request.user.has_perm("accounts.change_tenant")
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody may: one is taken out, another put in."""
-        return False
-
-
-class LimitsForm(StaffForm[TenantLimits]):
-    """Limits, with what counts where none is set."""
-
-    class Meta:
-        model = TenantLimits
-        fields = "__all__"
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in settings.LIMITS:
-            self.fields[name].widget.attrs["placeholder"] = _limit(TenantLimits(), name)
-
-
-class LimitsInline(StaffStackedInline[TenantLimits, Tenant]):
-    """What it may use. Part of the tenant: who may change that may change this."""
-
-    model = TenantLimits
-    form = LimitsForm
-    fieldsets = (
-        (
-            None,
-            {
-                "description": format_html('<span class="note">{}</span>', LIMITS_HELP),
-                "fields": (
-                    ("key_requests_per_minute", "person_requests_per_minute"),
-                    ("user_messages_per_minute", "session_messages_per_minute"),
-                    ("tokens_per_day", "tokens_per_month"),
-                    ("user_tokens_per_day", "user_tokens_per_month"),
-                    "concurrent_replies",
-                ),
-            },
-        ),
-    )
-    can_delete = False
-    extra = max_num = 1
-    hide_title = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As for changing the tenant; others read them as words."""
-        return request.user.has_perm("accounts.change_tenant")
-
-    has_change_permission = has_view_permission = has_add_permission
 
 
 @admin.register(Tenant)
@@ -289,7 +162,7 @@ class TenantAdmin(StaffAdmin[Tenant]):
     def show_limits(self, tenant: Tenant) -> SafeString:
         """For who may look but not edit."""
         own = TenantLimits.objects.filter(tenant=tenant).first() or TenantLimits()
-        return pairs([(own._meta.get_field(name).verbose_name, _limit(own, name)) for name in settings.LIMITS])  # type: ignore[union-attr]
+        return pairs([(own._meta.get_field(name).verbose_name, limit_in_words(own, name)) for name in settings.LIMITS])  # type: ignore[union-attr]
 
     # Saving
     def get_formset_kwargs(self, request: HttpRequest, obj: Tenant, inline: Any, prefix: str) -> dict[str, Any]:
@@ -375,12 +248,6 @@ class TenantAdmin(StaffAdmin[Tenant]):
         tenants = f"{count} tenant{'' if count == 1 else 's'}"
         text = f"{done}: {tenants}. {note}" if count else f"{done}: none; there was nothing to do."
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
-
-
-def _limit(own: TenantLimits, name: str) -> str:
-    value: int | None = getattr(own, name)
-    number = settings.LIMITS[name] if value is None else value
-    return (f"{number:,}" if number else "no limit") + (" (default)" if value is None else "")
 
 
 def _ids(rows: QuerySet[Tenant]) -> list[Any]:
