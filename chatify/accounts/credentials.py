@@ -12,11 +12,11 @@ from time import monotonic
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from chatify.accounts.models import ApiKey, EndUser, SocketTicket, Tenant
+from chatify.accounts.models import ApiKey, SocketTicket, Tenant
 from chatify.accounts.principal import SCOPES, Credential, Principal
 from chatify.accounts.revocation import revoked_of
 from chatify.accounts.tokens import principal_of_token
@@ -81,11 +81,6 @@ def _note_use(api_key_id: UUID) -> None:
         recently = timezone.now() - timedelta(seconds=USE_NOTED_SECONDS)
         stale = Q(last_used_at=None) | Q(last_used_at__lt=recently)
         ApiKey.objects.filter(stale, id=api_key_id).update(last_used_at=timezone.now())
-
-
-def end_tokens_of(*, end_user: EndUser) -> None:
-    """All end-user tokens that were issued for this person are good for nothing any more, nor what they opened."""
-    EndUser.objects.filter(id=end_user.id).update(token_epoch=F("token_epoch") + 1)
 
 
 # Socket tickets -----------------------------------------------------------------------------------

@@ -6,8 +6,7 @@ from django.db import IntegrityError, transaction
 
 from chatify.accounts.audit import Who, record
 from chatify.accounts.models import Tenant, User
-from chatify.accounts.signing_in import check_credentials, set_password
-from chatify.accounts.tenancy import email_taken
+from chatify.accounts.signing_in import check_credentials, email_taken, set_password
 from chatify.common.errors import Conflict
 
 

@@ -113,14 +113,14 @@ def register(*, email: str, password: str, name: str = "", address: str) -> User
     check_new_password(password, user=user)
     spend_sign_up(address)
     if User.objects.filter(email=email).exists():
-        raise _email_taken()
+        raise email_taken()
     with hashing():
         user.set_password(password)
     try:
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError:
-        raise _email_taken() from None
+        raise email_taken() from None
     return user
 
 
@@ -158,7 +158,8 @@ def hashing() -> Iterator[None]:
         _hashers.release()
 
 
-def _email_taken() -> Conflict:
+def email_taken() -> Conflict:
+    """The error for an address that somebody has already."""
     return Conflict("Somebody signed up with this e-mail address before.", code="email_taken")
 
 

@@ -1,4 +1,4 @@
-"""Writes of tenants and their keys, each with its entry in the audit log."""
+"""Writes of tenants, their keys and their end users' tokens, each with its entry in the audit log."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.text import slugify
 
 from chatify.accounts.audit import Who, record
 from chatify.accounts.credentials import create_api_key
-from chatify.accounts.models import ApiKey, Membership, Tenant, User
+from chatify.accounts.models import ApiKey, EndUser, Membership, Tenant, User
 from chatify.accounts.origins import known
 from chatify.accounts.passwords import check_new_password
 from chatify.accounts.principal import SCOPES
-from chatify.accounts.signing_in import hashing, note_address, spend_sign_up
+from chatify.accounts.signing_in import email_taken, hashing, note_address, spend_sign_up
 from chatify.common.errors import Conflict, Forbidden
 
 MAX_WORKING_KEYS = 50
@@ -122,11 +123,6 @@ def _refresh_origins() -> None:
     known.refresh(max_age=0)
 
 
-def email_taken() -> Conflict:
-    """The error for an address that somebody has already."""
-    return Conflict("Somebody signed up with this e-mail address before.", code="email_taken")
-
-
 # Keys ---------------------------------------------------------------------------------------------
 
 
@@ -182,3 +178,10 @@ def _check_room_for_key(tenant_id: UUID, leaving: UUID | None = None) -> None:
 
 def _record_key(action: str, api_key: ApiKey, who: Who, **details: Any) -> None:
     record(action, who=who, tenant_id=api_key.tenant_id, subject_id=api_key.id, prefix=api_key.prefix, **details)
+
+
+@transaction.atomic
+def end_tokens_of(*, end_user: EndUser, who: Who) -> None:
+    """All end-user tokens that were issued for this person are good for nothing any more, nor what they opened."""
+    EndUser.objects.filter(id=end_user.id).update(token_epoch=F("token_epoch") + 1)
+    record("user.tokens_ended", who=who, tenant_id=end_user.tenant_id, subject_id=end_user.id)

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from chatify.accounts.admin_base import (
+    DeletedFilter,
     StaffAdmin,
     UncountedPaginator,
     ViewOnly,
@@ -32,28 +32,6 @@ from sessions.models import ChatSession
 
 ENDED_BY_STAFF = "ended_by_staff"
 STATUS_LOOKS = {"active": "success", "paused": "warning", "ended": "default", "deleted": "danger"}
-
-
-class DeletedFilter(admin.SimpleListFilter):
-    """Deleted ones are shown when asked for."""
-
-    title = "deleted"
-    parameter_name = "deleted"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """What can be asked for."""
-        return [("only", "Deleted only"), ("all", "With deleted")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> QuerySet[ChatSession]:
-        """The existing ones unless asked."""
-        if self.value() == "all":
-            return queryset
-        return queryset.filter(deleted_at__isnull=self.value() != "only")
-
-    def choices(self, changelist: ChangeList) -> Any:
-        """The default is not called "All", which it is not."""
-        first, *others = super().choices(changelist)
-        return [{**first, "display": "Not deleted"}, *others]
 
 
 @admin.register(ChatSession)

@@ -14,9 +14,9 @@ from rest_framework.views import APIView
 
 from chatify.accounts.access import get_end_user
 from chatify.accounts.api.authentication import principal_of
-from chatify.accounts.credentials import end_tokens_of
 from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
+from chatify.accounts.tenancy import end_tokens_of
 from chatify.accounts.tokens import issue_end_user_token
 from chatify.common.api import read_body, read_query
 from chatify.common.errors import Conflict, Forbidden, NotFound
@@ -78,7 +78,7 @@ class EndUserTokens(APIView):
         principal = _key_of(request)
         query = read_query(request, TokenQuery)
         principal.require_external_id(query.user)
-        end_tokens_of(end_user=get_end_user(principal, str(query.user)))
+        end_tokens_of(end_user=get_end_user(principal, str(query.user)), who=principal)
         return Response(status=204)
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 from django.db import OperationalError
+from websockets.exceptions import ConnectionClosed
 
 from chatify.accounts import origins
 from chatify.accounts.models import Tenant
@@ -19,7 +24,8 @@ from chatify.common.errors import Forbidden
 from tests.client import ApiClient, Socket
 from tests.conftest import MakeClient, MakeServer
 from tests.limits.tenants import MadeTenant, make_tenant, person
-from tests.services.server import Server
+from tests.services.process import Process
+from tests.services.server import ROOT, Server
 from tests.waiting import wait_until
 
 SESSIONS = "/api/v1/sessions/"
@@ -289,13 +295,13 @@ def open_from(client: ApiClient, chat: str, origin: str, ticket: str = "") -> So
     return Socket(url, {**headers, **({"Origin": origin} if origin else {})})
 
 
-def first(socket: Socket) -> str | int:
+def first(opened: Socket) -> str | int:
     """`session.ready`, or the close code."""
-    with socket:
+    with opened:
         try:
-            return socket.recv()["type"]
-        except Exception:  # closed
-            return socket.wait_closed()
+            return opened.recv()["type"]
+        except ConnectionClosed:
+            return opened.wait_closed()
 
 
 def test_sockets_of_allowed_pages(ann: ApiClient, site: str):
@@ -342,3 +348,21 @@ def test_scheme_is_the_proxys(proxied: Server, make_client: MakeClient):
     client.headers = {**client.headers, **told}
     assert first(open_from(client, chat, "https://chat.example")) == "session.ready"
     assert first(open_from(client, chat, "http://chat.example")) == 4403
+
+
+# Under runserver ------------------------------------------------------------------------------------
+def is_listening(server: Server) -> bool:
+    with closing(socket.socket()) as line:
+        return line.connect_ex(("127.0.0.1", server.port)) == 0
+
+
+def test_first_request_may_be_a_preflight(make_server: MakeServer, tmp_path: Path):
+    server = make_server(start=False)
+    make_tenant(server, origins=[PAGE])
+    command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{server.port}"]
+    process = Process(command, log=tmp_path / "runserver.log", env=server.env, cwd=ROOT)
+    try:
+        process.wait_ready(lambda: is_listening(server), timeout=45)
+        assert allowed_origin(preflight(server, PAGE)) == PAGE
+    finally:
+        process.stop()

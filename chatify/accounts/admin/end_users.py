@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.safestring import SafeString
@@ -33,12 +32,11 @@ from chatify.accounts.admin_base import (
     staff_of,
     time_column,
 )
-from chatify.accounts.audit import record
-from chatify.accounts.credentials import end_tokens_of
 from chatify.accounts.erasure import erase_end_user
 from chatify.accounts.export import export_end_user
 from chatify.accounts.models import EndUser
 from chatify.accounts.profile import MAX_AGE, MAX_INTEREST, MAX_INTERESTS
+from chatify.accounts.tenancy import end_tokens_of
 from chatify.common.errors import ChatifyError
 
 
@@ -160,9 +158,7 @@ class EndUserAdmin(AuditedAdmin, StaffAdmin[EndUser]):
         """All that were issued until now are good for nothing."""
         user = only(EndUser.objects.all(), object_id).first()
         if user is not None:
-            with transaction.atomic():
-                end_tokens_of(end_user=user)
-                record("user.tokens_ended", who=staff_of(request), tenant_id=user.tenant_id, subject_id=user.id)
+            end_tokens_of(end_user=user, who=staff_of(request))
             self.message_user(request, "Every token issued until now is refused.", messages.SUCCESS)
         return go_to(admin_url("accounts_enduser", "change", object_id))
 
