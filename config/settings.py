@@ -159,7 +159,8 @@ DATABASE_URL = environment.url(env, "DATABASE_URL", _DATABASE_SCHEMES, f"sqlite:
 def _database() -> dict[str, Any]:
     config: dict[str, Any] = {**env.db_url_config(DATABASE_URL), "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
     if config["ENGINE"].endswith("sqlite3"):
-        pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+        # secure_delete: what is erased is overwritten, and does not stay in free pages of the file.
+        pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"
         config["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas}
         config["TEST"] = {"NAME": None}
     else:

@@ -11,7 +11,7 @@ from hmac import compare_digest
 from time import monotonic
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -20,6 +20,7 @@ from chatify.accounts.models import ApiKey, SocketTicket, Tenant
 from chatify.accounts.principal import SCOPES, Credential, Principal
 from chatify.accounts.revocation import revoked_of
 from chatify.accounts.tokens import principal_of_token
+from chatify.common.errors import NotFound
 
 TICKET_LIFETIME = timedelta(seconds=30)
 USE_NOTED_SECONDS = 60.0
@@ -89,17 +90,23 @@ def _note_use(api_key_id: UUID) -> None:
 def issue_ticket(
     *, tenant_id: UUID, end_user_id: UUID, chat_session_id: UUID, credential: Credential
 ) -> tuple[str, datetime]:
-    """A fresh socket ticket and the time it expires. Its socket closes when `credential` is revoked."""
+    """A fresh socket ticket and the time it expires. Its socket closes when `credential` is revoked.
+
+    Raises NotFound when the end user is erased in this moment.
+    """
     ticket = secrets.token_urlsafe(32)
     expires_at = timezone.now() + TICKET_LIFETIME
-    SocketTicket.objects.create(
-        digest=_digest(ticket),
-        tenant_id=tenant_id,
-        end_user_id=end_user_id,
-        chat_session_id=chat_session_id,
-        credential=credential.as_json(),
-        expires_at=expires_at,
-    )
+    try:
+        SocketTicket.objects.create(
+            digest=_digest(ticket),
+            tenant_id=tenant_id,
+            end_user_id=end_user_id,
+            chat_session_id=chat_session_id,
+            credential=credential.as_json(),
+            expires_at=expires_at,
+        )
+    except IntegrityError:
+        raise NotFound("There is no such user.") from None
     return ticket, expires_at
 
 

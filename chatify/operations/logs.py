@@ -25,15 +25,17 @@ _QUIETER = {"kombu": {"level": "ERROR"}, "django.security.DisallowedHost": {"lev
 
 
 # Who a path is about: "/api/v1/users/<external_id>/", in our own lines and in "Not Found: <path>" of Django's.
-_USER_PATH = re.compile(r"(/users/+).+?(/+export/*|/*)$", re.IGNORECASE | re.DOTALL)
+_USER_PATH = re.compile(r"(/api/.*/users/+).+?(/+export/*|/*)$", re.IGNORECASE | re.DOTALL)
+# The link of a mail: whoever reads it can set somebody's password.
+_RESET_PATH = re.compile(r"(?<!/auth)(/password/reset/).+?(/*)$", re.IGNORECASE | re.DOTALL)
 
 
-def mask_users(logger: Any, name: str, line: dict[str, Any]) -> dict[str, Any]:
-    """A processor of structlog's: applications' ids of people, which may be e-mail addresses, are not logged."""
+def mask_paths(logger: Any, name: str, line: dict[str, Any]) -> dict[str, Any]:
+    """A processor of structlog's: applications' ids of people, and links that open something, are not logged."""
     for field in ("event", "path"):
         text = line.get(field)
-        if isinstance(text, str) and "/api/" in text.lower():
-            line[field] = _USER_PATH.sub(r"\1<external_id>\2", text)
+        if isinstance(text, str) and "/" in text:
+            line[field] = _RESET_PATH.sub(r"\1<link>\2", _USER_PATH.sub(r"\1<external_id>\2", text))
     return line
 
 
@@ -54,7 +56,7 @@ def configure(level: str) -> None:
         "foreign_pre_chain": _SHARED,
         "processors": [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            mask_users,
+            mask_paths,
             structlog.processors.JSONRenderer(),
         ],
     }
