@@ -128,7 +128,7 @@ def embedded_server(
 ) -> Iterator[Server]:
     """Chatify as `make run` has it: one process, SQLite, no Redis; the model is the test provider's."""
     database_url = copy_sqlite(prepared_sqlite, tmp_path_factory.mktemp("embedded"))
-    server = Server(prepared_sqlite, database_url, **_model_of(provider))
+    server = Server(prepared_sqlite, database_url, **model_of(provider))
     try:
         yield server.start()
     finally:
@@ -141,7 +141,7 @@ def grown_servers(
 ) -> Iterator[tuple[Server, Server]]:
     """Two processes of Chatify on one PostgreSQL and one Redis."""
     database_url = postgres.create_database("grown", template=prepared_postgres.database)
-    env = {"REDIS_URL": redis.url(), **_model_of(provider)}
+    env = {"REDIS_URL": redis.url(), **model_of(provider)}
     servers = (Server(prepared_postgres, database_url, **env), Server(prepared_postgres, database_url, **env))
     try:
         for server in servers:
@@ -172,7 +172,7 @@ class MakeServer:
     def __call__(self, *, grown: bool = False, start: bool = True, **env: str | None) -> Server:
         """A server on a fresh database: SQLite, or PostgreSQL and Redis if `grown`. `env` is set on top."""
         prepared, database_url = self._database(grown)
-        env = {**_model_of(self._request.getfixturevalue("provider")), **env}
+        env = {**model_of(self._request.getfixturevalue("provider")), **env}
         if grown:
             env = {"REDIS_URL": self._request.getfixturevalue("redis").url(), **env}
         return self._add(Server(prepared, database_url, **env), start)
@@ -208,7 +208,8 @@ def make_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make
         server.close()
 
 
-def _model_of(provider: Provider) -> dict[str, str]:
+def model_of(provider: Provider) -> dict[str, str]:
+    """The settings by which a server talks to the test provider."""
     return {"OPENAI_API_KEY": "test-provider-key", "OPENAI_BASE_URL": provider.base_url, "CHAT_MODEL": "test-model"}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from threading import Lock
 from typing import TypeVar
@@ -147,8 +148,10 @@ def _window(share: Share) -> Window:
     """Whose it is stands there as a digest: addresses and e-mails are nobody's business, and may be long."""
     budget, *of = share
     whose = blake2b("\0".join(map(str, of)).encode(), digest_size=16).hexdigest()
-    key = RateLimitItemPerSecond(budget.amount, budget.seconds).key_for(budget.name, whose)
-    return Window(key, budget.amount, budget.seconds)
+    return Window(_item(budget.amount, budget.seconds).key_for(budget.name, whose), budget.amount, budget.seconds)
+
+
+_item = lru_cache(RateLimitItemPerSecond)
 
 
 _budgets: Budgets | None = None

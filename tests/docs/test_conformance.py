@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from chatify.common.schema import FieldProblem, Problem
+from tests.api.tenants import insert_key, insert_tenant
 from tests.client import ApiClient
-from tests.conftest import MakeClient
+from tests.conftest import MakeClient, model_of
 from tests.docs.documents import openapi
-from tests.services.server import Server
+from tests.services.provider import Provider
+from tests.services.server import Prepared, Server, copy_sqlite
 
 EXAMPLES = 12
 CHECKS: list[Any] = [
@@ -42,10 +45,21 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
 OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(_with_problems(openapi())).get_all_operations()]
 
 
+@pytest.fixture(scope="module")
+def own_server(
+    prepared_sqlite: Prepared, provider: Provider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server for these calls only: they sign up until they may not any more."""
+    database_url = copy_sqlite(prepared_sqlite, tmp_path_factory.mktemp("conformance"))
+    server = Server(prepared_sqlite, database_url, **model_of(provider))
+    yield server.start()
+    server.close()
+
+
 @pytest.fixture
-def ada(embedded_server: Server, make_client: MakeClient) -> ApiClient:
-    """A person with a chat session to run the calls on."""
-    return make_client(embedded_server)
+def ada(own_server: Server, make_client: MakeClient) -> ApiClient:
+    """A person to run the calls on, of a tenant that they may delete."""
+    return make_client(own_server, key=insert_key(own_server, insert_tenant(own_server)))
 
 
 @pytest.mark.filterwarnings("ignore::Warning")  # of the tool's own libraries

@@ -67,7 +67,7 @@ def test_new_user_chats_in_a_page_of_another_origin(follower: Follower, page: An
     assert '"slug":"librarian"' in follower.run_shell()
     follower.serve()
     asked: list[Any] = []
-    page.on("request", asked.append)
+    page.on("request", lambda request: asked.append(request))
     wait_until(lambda: _opens(page, follower.url), 10)
     page.get_by_text("You are talking to Ruth, an AI.").wait_for()
     page.get_by_label("Message").fill("hello")

@@ -67,6 +67,15 @@ def test_killed_and_come_back(redis: RestartableRedis, somebody: str, monkeypatc
     assert hits(here, somebody, tries=6) + hits(there, somebody, tries=6) == 10, "on Redis, which came back empty"
 
 
+def test_started_again_unnoticed(redis: RestartableRedis, somebody: str):
+    here, there = Budgets(redis.url()), Budgets(redis.url())
+    with ThreadPoolExecutor(8) as pool:  # several lines each
+        list(pool.map(lambda _: hits(here, somebody, tries=20) + hits(there, somebody, tries=20), range(8)))
+    redis.kill()
+    redis.start_again()
+    assert hits(here, somebody, tries=6) + hits(there, somebody, tries=6) == 10
+
+
 def test_one_that_hangs_is_waited_for_once(redis: RestartableRedis, somebody: str):
     budgets = Budgets(redis.url())
     budgets.spend(TEN, somebody)
