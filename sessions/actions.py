@@ -11,6 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import CASCADE
 from django.utils import timezone
 
+from chatify.accounts.access import get_own_end_user
 from chatify.accounts.actions import update_own_profile, upsert_end_user
 from chatify.accounts.models import EndUser
 from chatify.accounts.personal_data import blank_admin_log
@@ -40,10 +41,7 @@ def find_or_make_end_user(*, principal: Principal, given: UserInput | None) -> E
         return upsert_end_user(
             tenant_id=principal.tenant_id, external_id=str(given.external_id), changes=given.changes()
         )
-    assert principal.end_user_id is not None  # who is no key speaks for somebody
-    user = EndUser.objects.filter(id=principal.end_user_id).first()
-    if user is None:
-        raise NotFound("There is no such user.")
+    user = get_own_end_user(principal)
     if given.external_id not in (None, user.external_id):
         raise InvalidInput.at("user.external_id", "not_yours", "This is somebody else.")
     return update_own_profile(principal=principal, user=user, changes=given.changes(), field="user")

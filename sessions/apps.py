@@ -12,6 +12,6 @@ class SessionsConfig(AppConfig):
 
     def ready(self) -> None:
         """Say what is kept about end users."""
-        from sessions.personal_data import register_holdings
+        from sessions.holdings import register_holdings
 
         register_holdings()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -12,19 +11,18 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.text import slugify
 
 from chatify.accounts import audit
 from chatify.accounts.models import Tenant, User
 from chatify.accounts.principal import Principal
 from chatify.common.errors import Conflict, FieldError, InvalidInput, NotFound
 from chatify.common.inputs import MAX_ERRORS
+from chatify.common.slugs import free_slug, slug_base
 from chatify.events.bus import emit
 from templates_app.access import get_own_template, get_template
 from templates_app.checks import PromptProblem, check_greeting, check_label, check_prompt, describe
 from templates_app.models import PromptTemplate, PromptVersion
 
-MAX_SLUG = 50
 _OWN_FIELDS = ("name", "description", "greeting", "adult_only", "is_active")
 _COPIED = ("name", "description", "greeting", "adult_only")
 _SAVED = (*_OWN_FIELDS, "slug", "tenant_id", "is_default", "seed_digest")
@@ -211,11 +209,9 @@ def _refuse(errors: list[FieldError]) -> None:
 
 def _free_slug(tenant_id: UUID, name: str) -> str:
     """A slug like the name, that neither the tenant nor everybody's personalities use."""
-    base = slugify(name)[: MAX_SLUG - 8].rstrip("-_") or "character"
+    base = slug_base(name) or "character"
     seen = PromptTemplate.objects.existing().filter(Q(tenant_id=tenant_id) | Q(tenant=None), slug__startswith=base)
-    taken = set(seen.values_list("slug", flat=True))
-    numbered = (f"{base}-{number}" for number in count(2))
-    return base if base not in taken else next(slug for slug in numbered if slug not in taken)
+    return free_slug(base, set(seen.values_list("slug", flat=True)))
 
 
 def _only(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

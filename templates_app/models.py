@@ -78,7 +78,7 @@ class PromptTemplate(models.Model):
 
 
 class ImmutableError(TypeError):
-    """Somebody tried to change a version: make a new one instead (`templates_app.actions.add_version`)."""
+    """Somebody tried to change a version: make a new one instead (`templates_app.actions.save_personality`)."""
 
 
 class PromptVersionQuerySet(models.QuerySet["PromptVersion"]):

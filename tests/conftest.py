@@ -22,6 +22,8 @@ from tests.services.server import Prepared, Server, copy_sqlite, prepare_postgre
 T = TypeVar("T")
 _LOG_TAIL = 6000
 _numbers = itertools.count(1)
+# Their tests take seconds each: at the end, one worker would wait for the other.
+_LONG = ("tests/docs/test_first_run.py", "tests/operations/", "tests/turns/")
 
 
 # How tests run ------------------------------------------------------------------------------------
@@ -35,7 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser_name" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
-    items.sort(key=lambda item: (item.get_closest_marker("browser") is not None, "first_run" not in item.nodeid))
+    items.sort(key=lambda item: (item.get_closest_marker("browser") is not None, _place_of(item.nodeid)))
+
+
+def _place_of(nodeid: str) -> int:
+    """Where a test's file comes among the long ones; all others come after them."""
+    return next((place for place, start in enumerate(_LONG) if nodeid.startswith(start)), len(_LONG))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,12 +1,12 @@
-"""The only place that fetches tenants, keys and end users for somebody."""
+"""The only place that fetches tenants, keys, end users and people for somebody."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from chatify.accounts.models import ApiKey, EndUser, Tenant
+from chatify.accounts.models import ApiKey, EndUser, Tenant, User
 from chatify.accounts.principal import Principal
-from chatify.common.errors import InvalidInput, NotFound
+from chatify.common.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 
 
 def get_tenant(principal: Principal, slug: str | None = None) -> Tenant:
@@ -44,4 +44,23 @@ def get_end_user(principal: Principal, external_id: str) -> EndUser:
     found = rows.first()
     if found is None:
         raise NotFound("There is no such user.")
+    return found
+
+
+def get_own_end_user(principal: Principal) -> EndUser:
+    """The end user that a principal speaks for, which is no key. Raises NotFound when they were erased meanwhile."""
+    assert principal.end_user_id is not None
+    found = EndUser.objects.filter(id=principal.end_user_id).first()
+    if found is None:
+        raise NotFound("There is no such user.")
+    return found
+
+
+def get_person(principal: Principal) -> User:
+    """Who signed in. Raises Forbidden (`not_a_person`) for keys, end-user tokens and strangers at the page."""
+    if principal.user_id is None:
+        raise Forbidden("This is for people who signed in.", code="not_a_person")
+    found = User.objects.filter(pk=principal.user_id).first()
+    if found is None:
+        raise NotAuthenticated("This account is gone.")  # in this moment
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from uuid import uuid4
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from chatify.accounts.actions import ensure_tenant, upsert_end_user
@@ -13,6 +15,7 @@ from chatify.accounts.people import end_user_of
 
 COOKIE_FIELD = "end_user_id"
 ANONYMOUS_PREFIX = "browser-"
+READ_AT_ONCE = 500
 
 
 def find_browser_end_user(request: HttpRequest) -> EndUser | None:
@@ -36,3 +39,13 @@ def browser_end_user(request: HttpRequest) -> EndUser | None:
     user = upsert_end_user(tenant_id=tenant.id, external_id=f"{ANONYMOUS_PREFIX}{uuid4()}", changes={})
     request.session[COOKIE_FIELD] = str(user.id)
     return user
+
+
+def end_browser_sessions(among: QuerySet[Session], field: str, value: object) -> int:
+    """Delete the cookie sessions that hold this value. Gives their number.
+
+    They do not say whose they are until they are decoded, so all of `among` are read.
+    """
+    rows = among.iterator(READ_AT_ONCE)
+    theirs = [row.pk for row in rows if row.get_decoded().get(field) == str(value)]
+    return sum(Session.objects.filter(pk=key).delete()[0] for key in theirs)

@@ -1,4 +1,4 @@
-"""API keys and socket tickets: how they look and how they are checked; and what became of a credential."""
+"""API keys and socket tickets: how they look and how they are checked."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 from chatify.accounts.audit import Who, record
 from chatify.accounts.models import EndUser
 from chatify.accounts.personal_data import Holding, holdings
-from chatify.accounts.profile import user_object
+from chatify.accounts.profile import end_user_object
+from chatify.common.api import NO_STORE
 from chatify.common.threads import in_db_thread
 
 FILE_NAME = "chatify-export.json"
@@ -28,14 +29,13 @@ def export_end_user(*, end_user: EndUser, who: Who) -> StreamingHttpResponse:
     return StreamingHttpResponse(
         _pieces(end_user, timezone.now()),
         content_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"', "Cache-Control": "no-store"},
+        headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"', **NO_STORE},
     )
 
 
 async def _pieces(end_user: EndUser, now: datetime) -> AsyncIterator[bytes]:
     """The document, page by page. Nobody takes one for whole that was cut short: its last brace is missing."""
-    profile = {**user_object(end_user), "created_at": end_user.created_at, "updated_at": end_user.updated_at}
-    yield _dumps({"user": profile, "exported_at": now})[:-1]
+    yield _dumps({"user": end_user_object(end_user), "exported_at": now})[:-1]
     for holding in holdings():
         if holding.export is None:
             continue

@@ -8,12 +8,10 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db.models import Q
 
-from chatify.accounts.browser import ANONYMOUS_PREFIX, COOKIE_FIELD
+from chatify.accounts.browser import ANONYMOUS_PREFIX, COOKIE_FIELD, end_browser_sessions
 from chatify.accounts.models import EndUser, IdempotentCall, SocketTicket, Usage
 from chatify.accounts.people import account_of
 from chatify.accounts.personal_data import Holding, Page, register_holding
-
-READ_AT_ONCE = 500
 
 
 def register_holdings() -> None:
@@ -51,9 +49,7 @@ def _erase_admissions(end_user: EndUser) -> None:
 
 
 def _erase_browsers(end_user: EndUser) -> None:
-    """The cookie sessions of somebody who came to the page without signing in. Their contents have no index."""
+    """The cookie sessions of somebody who came to the page without signing in."""
     if end_user.tenant.slug != settings.DEMO_TENANT or not end_user.external_id.startswith(ANONYMOUS_PREFIX):
         return
-    for session in Session.objects.iterator(READ_AT_ONCE):
-        if session.get_decoded().get(COOKIE_FIELD) == str(end_user.id):
-            session.delete()
+    end_browser_sessions(Session.objects.all(), COOKIE_FIELD, end_user.id)

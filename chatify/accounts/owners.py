@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 
 from chatify.accounts.audit import Who, record
 from chatify.accounts.models import Tenant, User
-from chatify.accounts.signing_in import check_credentials, email_taken, set_password
+from chatify.accounts.signing_in import check_current_password, email_taken, hash_new_password, store_password
 from chatify.common.errors import Conflict
 
 
@@ -19,7 +19,7 @@ def first_owner_of(tenant: Tenant) -> User | None:
 def change_email(*, tenant: Tenant, email: str, current_password: str, address: str, who: Who) -> None:
     """Give the first owner another e-mail address.
 
-    Raises Conflict (`no_owner`, `email_taken`), NotAuthenticated (`wrong_credentials`), TooFast.
+    Raises Conflict (`no_owner`, `email_taken`), InvalidInput (`wrong_password`), TooFast.
     """
     owner = _check_owner(tenant, current_password, address)
     try:
@@ -33,16 +33,18 @@ def change_email(*, tenant: Tenant, email: str, current_password: str, address: 
 def change_password(*, tenant: Tenant, new_password: str, current_password: str, address: str, who: Who) -> None:
     """Give the first owner another password, which ends their sign-ins.
 
-    Raises Conflict (`no_owner`, `password_changed`), NotAuthenticated (`wrong_credentials`), TooFast, InvalidInput that
-    names each rule that the new password fails.
+    Raises Conflict (`no_owner`, `password_changed`), InvalidInput (`wrong_password`, or each rule that the new one
+    fails), TooFast.
     """
     owner = _check_owner(tenant, current_password, address)
-    set_password(user=owner, password=new_password)
-    record("tenant.updated", who=who, tenant_id=tenant.id, subject_id=tenant.id, fields=["password"])
+    encoded = hash_new_password(user=owner, password=new_password)
+    with transaction.atomic():
+        store_password(user=owner, encoded=encoded)
+        record("tenant.updated", who=who, tenant_id=tenant.id, subject_id=tenant.id, fields=["password"])
 
 
 def _check_owner(tenant: Tenant, current_password: str, address: str) -> User:
     owner = first_owner_of(tenant)
     if owner is None:
         raise Conflict("This tenant has no owner who signs in.", code="no_owner")
-    return check_credentials(email=owner.email, password=current_password, address=address)
+    return check_current_password(user=owner, current_password=current_password, address=address)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from smtplib import SMTPDataError, SMTPRecipientsRefused
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -90,7 +91,11 @@ def resettable_user(uid: str) -> User | None:
         pk = UUID(urlsafe_base64_decode(uid).decode())
     except ValueError:
         return None
-    user = User.objects.filter(pk=pk, is_active=True).first()
+    return _resettable(pk=pk)
+
+
+def _resettable(**who: Any) -> User | None:
+    user = User.objects.filter(**who, is_active=True).first()
     return user if user is not None and user.has_usable_password() else None
 
 
@@ -135,8 +140,8 @@ def _claim(reset: PasswordReset) -> bool:
 
 def _send(reset: PasswordReset) -> bool:
     """Whether there is somebody to write to. Raises what the mail backend raises."""
-    user = User.objects.filter(email=reset.email, is_active=True).first()
-    if user is None or not user.has_usable_password():
+    user = _resettable(email=reset.email)
+    if user is None:
         return False
     context = {
         "base_url": reset.base_url,

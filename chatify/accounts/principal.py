@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from chatify.common.errors import Forbidden, InvalidInput
 
-SCOPES = ("chat", "templates", "knowledge", "admin")
+Scope = Literal["chat", "templates", "knowledge", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 """What a key may be good for: to chat, to write personalities, to write knowledge, to manage the tenant."""
 
 

@@ -46,3 +46,8 @@ def user_object(user: EndUser) -> dict[str, Any]:
         "interests": user.interests,
         "style": user.style,
     }
+
+
+def end_user_object(user: EndUser) -> dict[str, Any]:
+    """The same, with its times."""
+    return {**user_object(user), "created_at": user.created_at, "updated_at": user.updated_at}

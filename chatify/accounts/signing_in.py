@@ -15,16 +15,21 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from threading import BoundedSemaphore
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.models import Session
 from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from chatify.accounts.audit import Who, record
+from chatify.accounts.browser import end_browser_sessions
 from chatify.accounts.emails import normal_email
 from chatify.accounts.models import Login, User
 from chatify.accounts.passwords import MAX_LENGTH, check_new_password
 from chatify.accounts.tokens import end_logins
-from chatify.common.errors import Conflict, Forbidden, NotAuthenticated, Unavailable
+from chatify.common.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, Unavailable
 from chatify.limits.budgets import Budget, Share, budgets
 
 PAIR_TRIES = Budget("sign_in_pair", 5, 15 * 60, "attempts to sign in")
@@ -49,9 +54,11 @@ def check_credentials(*, email: str, password: str, address: str) -> User:
     gets the same answers after the same time as who mistypes.
     """
     email = normal_email(email)
-    _spend_try(email, address)
+    shares = _spend_try(email, address)
     user = User.objects.filter(email=email).first()
-    if not _is_right(user, password) or user is None:
+    with _given_back_if_busy(shares):
+        is_right = _is_right(user, password)
+    if not is_right or user is None:
         raise NotAuthenticated("The e-mail address or the password is wrong.", code="wrong_credentials")
     forgive_tries(email=email, address=address)
     return user
@@ -74,18 +81,41 @@ def note_address(*, user: User, address: str) -> None:
     )
 
 
+@transaction.atomic
+def sign_out_everywhere(*, user: User, kept_browser: str | None, who: Who) -> int:
+    """End all sign-ins of a person, in browsers too, but for the one with the session key `kept_browser`.
+
+    Gives their number. The password stays.
+    """
+    browsers = Session.objects.filter(expire_date__gt=Now()).exclude(session_key=kept_browser)
+    count = end_logins(Login.objects.filter(user=user)) + end_browser_sessions(browsers, SESSION_KEY, user.pk)
+    record("person.signed_out", who=who, subject_id=user.id, sign_ins=count)
+    return count
+
+
 def forgive_tries(*, email: str, address: str) -> None:
     """They were the right one, after all: the budget of this account at this address is whole again."""
     budgets().forgive(PAIR_TRIES, normal_email(email), normal_address(address))
 
 
-def _spend_try(email: str, address: str) -> None:
+def _spend_try(email: str, address: str) -> list[Share]:
     """All or nothing: an app that goes on and on with an old password does not use up what others have."""
     place = normal_address(address)
     shares: list[Share] = [(PAIR_TRIES, email, place), (ADDRESS_TRIES, place)]
     if not Login.objects.filter(user__email=email, address_digest=_digest(address)).exists():
         shares.append((ACCOUNT_TRIES, email))
     budgets().spend_all(*shares)
+    return shares
+
+
+@contextmanager
+def _given_back_if_busy(shares: list[Share]) -> Iterator[None]:
+    """Nothing was tried then, and they are asked to come again: somebody's flood shall not lock others out."""
+    try:
+        yield
+    except Unavailable:
+        budgets().give_back(*shares)
+        raise
 
 
 def _is_right(user: User | None, password: str) -> bool:
@@ -102,31 +132,60 @@ def _is_right(user: User | None, password: str) -> bool:
 
 
 def register(*, email: str, password: str, name: str = "", address: str) -> User:
-    """A new person; `email` is a normal one.
+    """A new person. Raises as `new_person` and `add_person` do."""
+    user = new_person(email=email, password=password, name=name, address=address)
+    add_person(user)
+    return user
 
-    Raises Forbidden (`sign_up_closed`), InvalidInput that names each rule that the password fails, TooFast, Conflict
-    (`email_taken`), Unavailable.
+
+def new_person(*, email: str, password: str, name: str, address: str) -> User:
+    """Somebody who may sign up, not stored yet: hashing takes its time, so it is not for a transaction.
+
+    `email` is a normal one; the password may not be like it, nor like `name`. Raises Forbidden (`sign_up_closed`),
+    InvalidInput that names each rule that the password fails, TooFast, Conflict (`email_taken`), Unavailable.
     """
     if not settings.IS_SIGN_UP_OPEN:
         raise Forbidden("Nobody can sign up here. Ask whoever runs this server.", code="sign_up_closed")
     user = User(email=email, name=name)
     check_new_password(password, user=user)
-    spend_sign_up(address)
+    share: Share = (SIGN_UPS, normal_address(address))
+    budgets().spend_all(share)
     if User.objects.filter(email=email).exists():
         raise email_taken()
-    with hashing():
+    with _given_back_if_busy([share]), hashing():
         user.set_password(password)
+    return user
+
+
+def add_person(user: User) -> None:
+    """Store a new person. Raises Conflict (`email_taken`) when somebody else was faster."""
     try:
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError:
         raise email_taken() from None
+
+
+def change_password(*, user: User, current_password: str, new_password: str, address: str) -> User:
+    """Give somebody who knows their password another one. Gives them as they are then.
+
+    Raises InvalidInput (`wrong_password`, or each rule that the new one fails), TooFast, Conflict, Unavailable.
+    """
+    user = check_current_password(user=user, current_password=current_password, address=address)
+    set_password(user=user, password=new_password)
     return user
 
 
-def spend_sign_up(address: str) -> None:
-    """One of the few sign-ups of an address. Raises TooFast."""
-    budgets().spend(SIGN_UPS, normal_address(address))
+def check_current_password(*, user: User, current_password: str, address: str) -> User:
+    """Whether somebody who has a credential knows the password, too. Gives them as they are then.
+
+    Raises InvalidInput (`wrong_password`) and not 401, which would say that the credential is not good; TooFast,
+    Unavailable.
+    """
+    try:
+        return check_credentials(email=user.email, password=current_password, address=address)
+    except NotAuthenticated:
+        raise InvalidInput.at("current_password", "wrong_password", "This is not the password.") from None
 
 
 def set_password(*, user: User, password: str, field: str = "new_password") -> None:
@@ -135,9 +194,18 @@ def set_password(*, user: User, password: str, field: str = "new_password") -> N
     Raises InvalidInput that names `field` once for each rule that fails, Conflict (`password_changed`) when somebody
     else changed it since `user` was read, Unavailable.
     """
+    store_password(user=user, encoded=hash_new_password(user=user, password=password, field=field))
+
+
+def hash_new_password(*, user: User, password: str, field: str = "new_password") -> str:
+    """The first half of `set_password`, which takes its time: not for a transaction."""
     check_new_password(password, user=user, field=field)
     with hashing():
-        encoded = make_password(password)
+        return make_password(password)
+
+
+def store_password(*, user: User, encoded: str) -> None:
+    """The second half, from `hash_new_password`."""
     with transaction.atomic():
         if not User.objects.filter(pk=user.pk, password=user.password).update(password=encoded):
             raise Conflict("The password was changed in this moment.", code="password_changed")

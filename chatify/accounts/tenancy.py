@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -10,22 +9,20 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-from django.utils.text import slugify
 
 from chatify.accounts.audit import Who, record
 from chatify.accounts.credentials import create_api_key
 from chatify.accounts.models import ApiKey, EndUser, Membership, Tenant, User
 from chatify.accounts.origins import known
-from chatify.accounts.passwords import check_new_password
 from chatify.accounts.principal import SCOPES
-from chatify.accounts.signing_in import email_taken, hashing, note_address, spend_sign_up
-from chatify.common.errors import Conflict, Forbidden
+from chatify.accounts.signing_in import add_person, new_person, note_address
+from chatify.common.errors import Conflict
+from chatify.common.slugs import free_slug, slug_base
 
 MAX_WORKING_KEYS = 50
-MAX_SLUG = 50
 
 
 # Tenants ------------------------------------------------------------------------------------------
@@ -34,28 +31,16 @@ MAX_SLUG = 50
 def sign_up_tenant(*, name: str, email: str, password: str, address: str) -> tuple[Tenant, str]:
     """A new tenant with its owner, and the text of its first key, which is good for everything.
 
-    `email` is a normal one. Raises Forbidden (`sign_up_closed`), InvalidInput that names each rule that the password
-    fails, TooFast, Conflict (`email_taken`), Unavailable.
+    `email` is a normal one. Raises as `signing_in.new_person` and `add_person` do.
     """
-    if not settings.IS_SIGN_UP_OPEN:
-        raise Forbidden("Nobody can sign up here. Ask whoever runs this server.", code="sign_up_closed")
-    check_new_password(password, user=User(email=email, name=name))
-    spend_sign_up(address)
-    if User.objects.filter(email=email).exists():
-        raise email_taken()
-    owner = User(email=email)
-    with hashing():  # takes its time, so not in the transaction
-        owner.set_password(password)
+    owner = new_person(email=email, password=password, name=name, address=address)
+    owner.name = ""  # that was the application's
     return _make_tenant_with_owner(name, owner, address)
 
 
 @transaction.atomic
 def _make_tenant_with_owner(name: str, owner: User, address: str) -> tuple[Tenant, str]:
-    try:
-        with transaction.atomic():
-            owner.save(force_insert=True)
-    except IntegrityError:
-        raise email_taken() from None
+    add_person(owner)
     note_address(user=owner, address=address)
     tenant = _make_tenant(name)
     Membership.objects.create(user=owner, tenant=tenant)
@@ -65,7 +50,7 @@ def _make_tenant_with_owner(name: str, owner: User, address: str) -> tuple[Tenan
 
 
 def _make_tenant(name: str) -> Tenant:
-    base = slugify(name)[: MAX_SLUG - 8].strip("-_") or f"tenant-{secrets.token_hex(4)}"
+    base = slug_base(name) or f"tenant-{secrets.token_hex(4)}"
     while True:  # each time that it goes round, somebody else got a tenant
         tenant, is_new = Tenant.objects.get_or_create(slug=_free_slug(base), defaults={"name": name})
         if is_new:
@@ -75,8 +60,7 @@ def _make_tenant(name: str) -> Tenant:
 def _free_slug(base: str) -> str:
     taken = set(Tenant.objects.filter(slug__startswith=base).values_list("slug", flat=True))
     taken |= {settings.DEMO_TENANT, settings.HOUSE_TENANT}  # made when they are needed: nobody else may be there
-    numbered = (f"{base}-{number}" for number in itertools.count(2))
-    return next(slug for slug in itertools.chain([base], numbered) if slug not in taken)
+    return free_slug(base, taken)
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
 from rest_framework_simplejwt.state import token_backend
@@ -100,9 +101,9 @@ def end_sign_in(text: str) -> None:
     end_logins(Login.objects.filter(id=login.id))
 
 
-def end_logins(logins: Any) -> int:
-    """End these sign-ins (a queryset). Gives their number."""
-    return int(logins.filter(ended_at=None).update(ended_at=timezone.now()))
+def end_logins(logins: QuerySet[Login]) -> int:
+    """End these sign-ins. Gives the number of those that had not ended."""
+    return logins.filter(ended_at=None).update(ended_at=timezone.now())
 
 
 def _sign_in_of(text: str) -> tuple[SignInToken, Login]:

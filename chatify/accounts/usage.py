@@ -14,6 +14,7 @@ from chatify.accounts.allowances import Allowances
 from chatify.accounts.models import Usage
 from chatify.common.errors import TooFast
 from chatify.common.prepared import add_to_row
+from chatify.limits.budgets import Left
 
 KEPT_SECONDS = 2.0
 """So long a process may not know what others add to a tenant's sum: its rows are too many to read at each message."""
@@ -26,11 +27,7 @@ class TokensUsedUp(TooFast):
 
     def __init__(self, limit: int, per: str, until: datetime, now: datetime) -> None:
         super().__init__(f"At most {limit} tokens per {per}.", retry_after=round((until - now).total_seconds(), 1))
-        self.headers = {
-            "X-RateLimit-Limit": str(limit),
-            "X-RateLimit-Remaining": "0",
-            "X-RateLimit-Reset": str(round(until.timestamp())),
-        }
+        self.headers = Left(limit, 0, until.timestamp()).headers
 
 
 class Used(NamedTuple):
@@ -43,8 +40,8 @@ class Used(NamedTuple):
 _tenants: dict[UUID, tuple[date, float, Used]] = {}
 
 
-def add_usage(*, tenant_id: UUID, end_user_id: UUID, tokens: int, now: datetime) -> None:
-    """Count a reply, in the caller's transaction."""
+def add_usage(*, tenant_id: UUID, end_user_id: UUID | None, tokens: int, now: datetime) -> None:
+    """Count a reply, in the caller's transaction. None is somebody who was erased."""
     day = now.astimezone(UTC).date()
     key = {"end_user_id": end_user_id, "day": day}
     add_to_row(Usage, key, {"tenant_id": tenant_id}, {"replies": 1, "tokens": tokens})

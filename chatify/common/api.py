@@ -1,4 +1,4 @@
-"""REST: bodies and query strings as checked models, lists in pages, views that may await."""
+"""REST: bodies and query strings as checked models, lists in pages, views for strangers and views that may await."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from django.http.response import HttpResponseBase
 from django.utils.dateparse import parse_datetime
 from pydantic import BaseModel, Field
 from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -21,6 +23,8 @@ from chatify.common.inputs import Line, Query, check, check_query
 from chatify.common.threads import in_db_thread
 
 MAX_PAGE = 200
+NO_STORE = {"Cache-Control": "no-store"}
+"""For answers that hold a credential (RFC 6749, section 5.1) or all about somebody."""
 
 B = TypeVar("B", bound=BaseModel)
 R = TypeVar("R", bound=Model)
@@ -87,7 +91,14 @@ def page(
     }
 
 
-# Views that await ---------------------------------------------------------------------------------
+# Views --------------------------------------------------------------------------------------------
+
+
+class PublicView(APIView):
+    """For those who have no credential yet. One that is sent along is not looked at."""
+
+    authentication_classes: list[type[BaseAuthentication]] = []
+    permission_classes: list[type[BasePermission]] = []
 
 
 class AsyncAPIView(APIView):

@@ -14,6 +14,7 @@ from chatify.common.strict_json import is_storable
 
 MAX_MESSAGE = 8_000
 MAX_BODY = 64 * 1024
+MAX_SLUG = 50
 MAX_ERRORS = 20
 """A body may have thousands of wrong fields; so many are told."""
 
@@ -47,11 +48,14 @@ def _not_blank(text: str) -> str:
 Line = Annotated[str, AfterValidator(_single_line)]
 """A text on one line."""
 
-Content = Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE), AfterValidator(_not_blank)]
+NotBlank = AfterValidator(_not_blank)
+
+Content = Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE), NotBlank]
 """A message: 1 to 8,000 code points, not only white space, kept exactly as sent."""
 
 ClientMessageId = Annotated[Line, Field(min_length=1, max_length=128)]
 ExternalId = Annotated[Line, Field(min_length=1, max_length=128)]
+Slug = Annotated[str, Field(min_length=1, max_length=MAX_SLUG, pattern=r"^[-a-zA-Z0-9_]+$")]
 
 
 class Body(BaseModel):

@@ -58,7 +58,7 @@ class PreparedQuery:
 def insert_rows(rows: Sequence[Model]) -> None:
     """Insert rows of one model, all fields as they are on the instances; no signals, no expressions."""
     fields = rows[0]._meta.concrete_fields
-    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows for field in fields]
+    values = [_prepared(field, getattr(row, field.attname)) for row in rows for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(_insert_sql(type(rows[0]), len(rows)), values)
 
@@ -66,7 +66,7 @@ def insert_rows(rows: Sequence[Model]) -> None:
 def update_rows(model: type[Model], where: Mapping[str, Any], values: Mapping[str, Any]) -> int:
     """Set fields to plain values where fields equal values; names as in `attname`. Gives the number of rows."""
     named = [*values.items(), *where.items()]
-    stored = [_field(model, name).get_db_prep_save(value, connection) for name, value in named]
+    stored = [_prepared(_field(model, name), value) for name, value in named]
     with connection.cursor() as cursor:
         cursor.execute(_update_sql(model, tuple(values), tuple(where)), stored)
         return int(cursor.rowcount)
@@ -80,7 +80,7 @@ def add_to_row(
     Both databases do it in one statement (INSERT ... ON CONFLICT), so that two at once lose nothing.
     """
     named = [*key.items(), *fixed.items(), *amounts.items()]
-    stored = [_field(model, name).get_db_prep_save(value, connection) for name, value in named]
+    stored = [_prepared(_field(model, name), value) for name, value in named]
     with connection.cursor() as cursor:
         cursor.execute(_add_sql(model, tuple(key), tuple(fixed), tuple(amounts)), stored)
 
@@ -115,6 +115,10 @@ def _update_sql(model: type[Model], values: tuple[str, ...], where: tuple[str, .
 @lru_cache(maxsize=256)
 def _field(model: type[Model], name: str) -> Any:
     return next(field for field in model._meta.concrete_fields if field.attname == name)
+
+
+def _prepared(field: Any, value: Any) -> Any:
+    return None if value is None else field.get_db_prep_save(value, connection)  # half of a message's fields are empty
 
 
 def _quoted(name: str) -> str:

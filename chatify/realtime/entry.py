@@ -8,7 +8,6 @@ from chatify.accounts.api.authentication import request_budget
 from chatify.accounts.credentials import principal_of, redeem_ticket
 from chatify.accounts.origins import check_origin
 from chatify.accounts.principal import Principal
-from chatify.accounts.revocation import revoked_of
 from chatify.common.errors import NotAuthenticated
 from chatify.limits.budgets import budgets
 
@@ -18,19 +17,13 @@ def enter(*, credential: str, ticket: str, chat_session_id: UUID, origin: str, h
 
     Raises NotAuthenticated, Forbidden (`missing_scope`, `origin_not_allowed`), TooFast.
     """
-    principal = principal_of(credential) if credential else _redeem(ticket, chat_session_id) if ticket else None
+    principal = principal_of(credential) if credential else redeem_ticket(ticket, chat_session_id) if ticket else None
     if principal is None:
         raise NotAuthenticated
     check_origin(principal.tenant_id, origin, host, scheme)
     principal.require_scope("chat")
     spend_request(principal)
     return principal
-
-
-def _redeem(ticket: str, chat_session_id: UUID) -> Principal | None:
-    """Whom a ticket lets in; None, too, when what it was asked for with was revoked meanwhile."""
-    principal = redeem_ticket(ticket, chat_session_id)
-    return None if principal is None or revoked_of([principal]) else principal
 
 
 def spend_request(principal: Principal) -> None:

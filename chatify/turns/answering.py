@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from uuid import UUID
 
+from chatify.accounts.principal import Principal
 from chatify.common.threads import in_db_thread
 from chatify.turns import meters, progress
 from chatify.turns.following import reply_from
@@ -21,12 +22,14 @@ _ENDS = frozenset({"reply.completed", "reply.failed", "reply.cancelled"})
 class Listener:
     """A follower whose events are read one by one. Whoever reads too slowly is cut off, and may resume."""
 
-    def __init__(self, runtime: Runtime, chat_session_id: UUID) -> None:
+    def __init__(self, runtime: Runtime, principal: Principal, chat_session_id: UUID) -> None:
+        self.principal = principal
         self._runtime = runtime
         self._chat_session_id = chat_session_id
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._is_open = True
+        runtime.guests.add(self)
         meters.followers.inc()
 
     def deliver(self, event: Event) -> None:
@@ -35,8 +38,12 @@ class Listener:
             self._events.put_nowait(event)
         else:
             self._events = asyncio.Queue()
-            self._events.put_nowait({"type": CUT_OFF})
-            self.close()
+            self.cut_off()
+
+    def cut_off(self) -> None:
+        """Deliver no more than what is waiting already."""
+        self._events.put_nowait({"type": CUT_OFF})
+        self.close()
 
     async def next(self) -> Event:
         """The next event, when it comes."""
@@ -47,7 +54,11 @@ class Listener:
         if self._is_open:
             self._is_open = False
             meters.followers.dec()
-            self._loop.call_soon_threadsafe(self._runtime.hub.leave, self._chat_session_id, self)
+            self._loop.call_soon_threadsafe(self._leave)
+
+    def _leave(self) -> None:
+        self._runtime.guests.discard(self)
+        self._runtime.hub.leave(self._chat_session_id, self)
 
 
 async def events_of_reply(

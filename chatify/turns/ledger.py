@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Case, F, OuterRef, Q, Subquery, TextField, Value, When
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from chatify.accounts.principal import Principal
 from chatify.accounts.usage import add_usage
@@ -200,6 +201,16 @@ def finish(*, spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
         model=spec.request.model, **ending,
     )  # fmt: skip
     return Finished(wire(reply, row), next_reply)
+
+
+@transaction.atomic
+def count_lost(*, spec: ReplySpec, outcome: Outcome) -> None:
+    """A reply whose end was not written, because it was reaped or its chat session erased, has used tokens as well."""
+    if outcome.usage is None:
+        return
+    end_user_id = ChatSession.objects.filter(id=spec.chat_session_id).values_list("end_user_id", flat=True).first()
+    tokens = outcome.usage.prompt_tokens + outcome.usage.completion_tokens
+    add_usage(tenant_id=spec.tenant_id, end_user_id=end_user_id, tokens=tokens, now=timezone.now())
 
 
 def _ending(outcome: Outcome, now: datetime) -> dict[str, Any]:

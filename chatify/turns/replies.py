@@ -134,6 +134,8 @@ class Replies:
                 outcome.status = Message.Status.CANCELLED if is_wanted else Message.Status.FAILED
                 outcome.error_code = "" if is_wanted else "interrupted"
             finished = None if running.stop_reason == "lost" else await self._finish(running, owner)
+            if finished is None:
+                await self._count_lost(running)
         finally:
             del self._running[spec.message_id]
             meters.replies_running.dec()
@@ -153,6 +155,12 @@ class Replies:
                 if asyncio.get_running_loop().time() > ends_at:
                     return None  # the reaper of whichever process comes first will end it
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _count_lost(self, running: Running) -> None:
+        try:
+            await in_db_thread(ledger.count_lost, spec=running.spec, outcome=running.outcome)
+        except Exception:
+            log.exception("usage_not_counted", message_id=str(running.spec.message_id))
 
     def _tell(self, running: Running, finished: Finished | None) -> None:
         spec, outcome = running.spec, running.outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -37,6 +37,16 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
+class Guest(Protocol):
+    """Who listens over REST or SSE. (Sockets are swept with their idleness.)"""
+
+    principal: Principal
+
+    def cut_off(self) -> None:
+        """Tell them no more."""
+        ...
+
+
 class Runtime:
     """Accepts messages, has them answered, and keeps all followers informed."""
 
@@ -46,6 +56,7 @@ class Runtime:
         self.doorbell = Doorbell()
         self.replies = Replies(self.provider, self.hub, self._spawn, self._ended)
         self.relay = Relay(self.hub, self.doorbell, self.replies, self._spawn)
+        self.guests: set[Guest] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._is_stopping = False
@@ -190,10 +201,15 @@ class Runtime:
         await self.replies.renew(self.doorbell.name)
 
     async def _stop_revoked(self) -> None:
-        """Stop the replies whose askers may not be here any more."""
+        """Stop the replies whose askers may not be here any more, and cut off who only listens and may not either."""
         askers = self.replies.askers
-        if askers:
-            self.replies.stop_of(await in_db_thread(revoked_of, askers))
+        here = askers | {guest.principal for guest in self.guests}
+        revoked = await in_db_thread(revoked_of, here) if here else set()
+        self.replies.stop_of(revoked)
+        silent = revoked - askers  # the others hear how their reply ends
+        for guest in list(self.guests):
+            if guest.principal in silent:
+                guest.cut_off()
 
     async def _reap(self, *, all_running: bool = False) -> None:
         for reaped in await in_db_thread(ledger.reap, owner=self.doorbell.name, all_running=all_running):

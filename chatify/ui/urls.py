@@ -1,3 +1,5 @@
+"""Routes of the page, of signing in to it, and of forgotten passwords."""
+
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 from django.views.generic import TemplateView

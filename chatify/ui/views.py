@@ -1,3 +1,5 @@
+"""The chat page."""
+
 from __future__ import annotations
 
 from django.conf import settings

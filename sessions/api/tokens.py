@@ -18,7 +18,7 @@ from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
 from chatify.accounts.tenancy import end_tokens_of
 from chatify.accounts.tokens import issue_end_user_token
-from chatify.common.api import read_body, read_query
+from chatify.common.api import NO_STORE, read_body, read_query
 from chatify.common.errors import Conflict, Forbidden, NotFound
 from chatify.common.inputs import Body, ExternalId, Query
 from chatify.common.schema import parameter
@@ -66,7 +66,7 @@ class EndUserTokens(APIView):
             chat_session_id=chat_session.id if chat_session else None,
         )
         found = {"token": token, "expires_at": timestamp(expires_at)}
-        return Response(found, status=201, headers={"Cache-Control": "no-store"})
+        return Response(found, status=201, headers=NO_STORE)
 
     @extend_schema(
         operation_id="end_tokens",

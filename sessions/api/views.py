@@ -19,9 +19,9 @@ from chatify.accounts.api.authentication import principal_of
 from chatify.accounts.api.idempotency import PersonalResponse, idempotent
 from chatify.accounts.credentials import issue_ticket
 from chatify.accounts.profile import UserInput
-from chatify.common.api import PageQuery, page, read_body, read_query
+from chatify.common.api import NO_STORE, PageQuery, page, read_body, read_query
 from chatify.common.errors import NotFound
-from chatify.common.inputs import Body, ExternalId, Line, Query
+from chatify.common.inputs import Body, ExternalId, Line, Query, Slug
 from chatify.common.schema import PAGE_PARAMETERS, page_of, parameter
 from sessions import actions
 from sessions.access import chat_sessions_for, get_chat_session, get_message
@@ -38,7 +38,6 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-Slug = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[-a-zA-Z0-9_]+$")]
 Title = Annotated[Line, Field(max_length=120)]
 
 
@@ -237,7 +236,8 @@ class ChatSessionTicket(APIView):
             credential=principal_of(request).credential,
         )
         url = _object(chat_session, request)["ws_url"]
-        return Response({"ticket": ticket, "expires_at": timestamp(expires_at), "ws_url": url}, status=201)
+        found = {"ticket": ticket, "expires_at": timestamp(expires_at), "ws_url": url}
+        return Response(found, status=201, headers=NO_STORE)
 
 
 class ChatSessionFeedback(APIView):

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from chatify.accounts.api.authentication import principal_of
 from chatify.accounts.api.idempotency import idempotent
 from chatify.common.api import PageQuery, page, read_body, read_query
-from chatify.common.inputs import Body, Line
+from chatify.common.inputs import Body, Line, Slug
 from chatify.common.schema import PAGE_PARAMETERS, page_of, parameter
 from templates_app import actions
 from templates_app.access import find_own_template, get_own_template, get_template, own_templates, templates_for
@@ -30,7 +30,6 @@ from templates_app.rendering import MAX_TRAIT, MAX_TRAITS
 
 SCOPES = {"read": ("chat", "templates"), "write": ("templates",)}
 
-Slug = Annotated[str, Field(min_length=1, max_length=actions.MAX_SLUG, pattern=r"^[-a-zA-Z0-9_]+$")]
 Name = Annotated[Line, Field(min_length=1, max_length=80, pattern=r"\S")]
 Newlines = AfterValidator(with_plain_newlines)
 Trait = Annotated[Line, Field(min_length=1, max_length=MAX_TRAIT, pattern=r"\S")]

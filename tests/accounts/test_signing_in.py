@@ -61,6 +61,13 @@ def attack(count: int = 60) -> None:
         attempt(address=f"192.0.2.{number}")
 
 
+def test_who_was_made_by_a_command_signs_in_however_the_address_was_typed(quick: None) -> None:
+    user = User.objects.create_user("\uff21da@Example.com ", PASSWORD)
+    assert user.email == EMAIL
+    assert attempt(PASSWORD, email="ADA@example.com") == "ok"
+    assert User.objects.get_by_natural_key("\uff21DA@example.com") == user
+
+
 # Addresses ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("address", "normal"),
@@ -249,6 +256,18 @@ def test_flood_of_sign_ins_waits_and_then_is_sent_away(
         page = client.post("/login/", {"username": EMAIL, "password": PASSWORD})
     assert b"Too many people sign in at this moment. Please come back in a minute." in page.content
     assert attempt(PASSWORD, HOME) == "ok"
+
+
+def test_flood_of_others_uses_up_nobodys_tries(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_in, "_hashers", BoundedSemaphore(1))
+    monkeypatch.setattr(signing_in, "HASHING_PATIENCE_SECONDS", 0.01)
+    with signing_in.hashing():
+        assert {attempt(PASSWORD) for _ in range(signing_in.PAIR_TRIES.amount + 1)} == {"unavailable"}
+        for _ in range(signing_in.SIGN_UPS.amount):
+            with pytest.raises(Unavailable):
+                register(email=EMAIL, password=PASSWORD, address=AWAY)
+    register(email=EMAIL, password=PASSWORD, address=AWAY)
+    assert attempt(PASSWORD) == "ok"
 
 
 # Passwords and sign-ins -----------------------------------------------------------------------------

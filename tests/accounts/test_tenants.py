@@ -306,7 +306,7 @@ def test_password_is_changed_and_ends_sign_ins(server: Server, tenant: NewTenant
     assert outcome(before.get(ME)) == (401, "not_authenticated")
     assert sign_in(server, make_client, tenant, OTHER_PASSWORD).get(ME).status_code == 200
     answer = tenant.client.patch(ME, {"new_password": PASSWORD, "current_password": PASSWORD})
-    assert outcome(answer) == (401, "wrong_credentials")
+    assert (outcome(answer), fields_of(answer)) == ((400, "wrong_password"), [("current_password", "wrong_password")])
 
 
 def test_password_has_to_be_a_good_one(settled: NewTenant):
@@ -336,7 +336,7 @@ def test_credentials_change_alone(settled: NewTenant, body: dict[str, object], f
 def test_password_cannot_be_guessed(tenant: NewTenant):
     body = {"email": "new@example.org", "current_password": OTHER_PASSWORD}
     codes = [outcome(tenant.client.patch(ME, body)) for _ in range(6)]
-    assert codes == [(401, "wrong_credentials")] * 5 + [(429, "too_fast")]
+    assert codes == [(400, "wrong_password")] * 5 + [(429, "too_fast")]
 
 
 @on_sqlite

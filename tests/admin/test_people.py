@@ -138,6 +138,18 @@ def test_editor_signs_out_people_but_no_superuser(make_staff: MakeStaff, olga: U
     assert principal_of_token(access) is not None
 
 
+def test_editor_takes_over_no_other_staff(make_staff: MakeStaff, olga: User) -> None:
+    editor, _ = make_staff("view_user", "change_user", "delete_user"), make_staff("view_user", "add_apikey")
+    colleague, myself = User.objects.get(email__contains="add_apikey"), User.objects.get(email__contains="change_user")
+    sent = {"usable_password": "true", "password1": "A-new-good-passw0rd", "password2": "A-new-good-passw0rd"}
+    codes = {user: editor.post(_page(user, "password"), sent).status_code for user in (olga, myself, colleague)}
+    assert codes == {olga: 302, myself: 302, colleague: 403}
+    refused = [
+        editor.post(_page(colleague, page), CONFIRMED).status_code for page in ("change", "delete", "sign_out_this")
+    ]
+    assert refused == [403, 403, 403]
+
+
 def test_foreign_pages_sign_nobody_out(root: User, olga: User) -> None:
     browser, access = Client(enforce_csrf_checks=True), _sign_in(olga)
     browser.force_login(root)

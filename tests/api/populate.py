@@ -18,7 +18,7 @@ from django.utils import timezone
 from chatify.accounts.actions import ensure_tenant, upsert_end_user
 from chatify.accounts.browser import COOKIE_FIELD
 from chatify.accounts.credentials import create_api_key, issue_ticket
-from chatify.accounts.models import ApiKey, EndUser, Login, Membership, Tenant, User
+from chatify.accounts.models import ApiKey, EndUser, Login, Membership, SocketTicket, Tenant, User
 from chatify.accounts.people import end_user_of, external_id_of
 from chatify.accounts.principal import SCOPES, Credential, Principal
 from chatify.accounts.profile import UserInput
@@ -91,6 +91,8 @@ def _alice(tenant: Tenant, key: ApiKey) -> None:
     shown["socket ticket"], _ = issue_ticket(
         tenant_id=tenant.id, end_user_id=alice.id, chat_session_id=here.id, credential=Credential(api_key_id=key.id)
     )
+    # For the whole run, or the server would delete it at some minute, as if the call of that moment had.
+    SocketTicket.objects.update(expires_at=timezone.now() + timedelta(hours=1))
     ids.update(chat_session_id=str(here.id), message_id=str(reply.id), external_id=ALICE)
     victim.extend([alice.id, here.id, elsewhere.id, reply.id])
 

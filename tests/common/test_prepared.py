@@ -1,6 +1,6 @@
 """Queries that are compiled once give what the ORM gives."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 import pytest
@@ -9,9 +9,9 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from chatify.accounts.models import EndUser, Tenant
+from chatify.accounts.models import EndUser, Tenant, Usage
 from chatify.common.ids import uuid7
-from chatify.common.prepared import PreparedQuery
+from chatify.common.prepared import PreparedQuery, add_to_row, insert_rows, update_rows
 
 pytestmark = pytest.mark.django_db
 FIELDS = ("id", "external_id", "age", "interests", "created_at", "tenant_id", "tenant__slug")
@@ -83,3 +83,44 @@ def test_stand_in_that_does_not_come_up_is_refused():
 def test_all_values_have_to_be_given(prepared: PreparedQuery):
     with pytest.raises(KeyError):
         prepared.rows(name="Ada")
+
+
+# Writes -------------------------------------------------------------------------------------------
+def used(user: EndUser) -> list[tuple[date, int, int]]:
+    return list(Usage.objects.filter(end_user=user).order_by("day").values_list("day", "replies", "tokens"))
+
+
+def add(user: EndUser, day: date, tokens: int) -> None:
+    key = {"end_user_id": user.id, "day": day}
+    add_to_row(Usage, key, {"tenant_id": user.tenant_id}, {"replies": 1, "tokens": tokens})
+
+
+def test_numbers_are_added_to_the_row_with_the_key(tenants: list[Tenant]):
+    ada, eve = EndUser.objects.filter(tenant=tenants[0])[:2]
+    for user, day, tokens in ((ada, 1, 5), (ada, 1, 7), (ada, 2, 1), (eve, 1, 3), (ada, 1, 0)):
+        add(user, date(2026, 1, day), tokens)
+    assert used(ada) == [(date(2026, 1, 1), 3, 12), (date(2026, 1, 2), 1, 1)]
+    assert used(eve) == [(date(2026, 1, 1), 1, 3)]
+    assert set(Usage.objects.values_list("tenant_id", flat=True)) == {tenants[0].id}
+
+
+def test_adding_is_one_statement(tenants: list[Tenant]):
+    user = EndUser.objects.first()
+    assert user is not None
+    with CaptureQueriesContext(connection) as queries:
+        add(user, date(2026, 1, 1), 10**10)
+        add(user, date(2026, 1, 1), 10**10)
+    assert len(queries) == 2
+    assert used(user) == [(date(2026, 1, 1), 2, 2 * 10**10)]
+
+
+def test_rows_are_written_as_they_are(tenants: list[Tenant]):
+    user = EndUser(id=uuid7(), tenant=tenants[0], external_id="new", age=None, interests=[], name="Ünal")
+    user.created_at = user.updated_at = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+    insert_rows([user])
+    found = EndUser.objects.get(external_id="new")
+    assert [getattr(found, name) for name in FIELDS[:-1]] == [getattr(user, name) for name in FIELDS[:-1]]
+    assert update_rows(EndUser, {"external_id": "new"}, {"age": 7, "name": ""}) == 1
+    assert update_rows(EndUser, {"external_id": "new"}, {"age": None}) == 1
+    assert EndUser.objects.filter(external_id="new", age=None, name="").exists()
+    assert update_rows(EndUser, {"external_id": "nobody"}, {"age": 7}) == 0

@@ -123,6 +123,7 @@ def test_streams_tell_what_is_left(application: ApiClient):
         assert (response.status_code, numbers(response)) == (204, (10, 7))
 
 
+@pytest.mark.parametrize("server", ["embedded"], indirect=True)
 def test_staff_change_a_limit_of_a_running_server(application: ApiClient, tenant: MadeTenant):
     assert numbers(application.get(TEMPLATES)) == (10, 9)
     tenant.set_limits(key_requests_per_minute=3)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.client import ApiClient
 from tests.conftest import MakeClient, MakeServer
-from tests.limits.tenants import MadeTenant, execute, make_tenant, person, say
+from tests.limits.tenants import MadeTenant, at_once, execute, hang_up, make_tenant, person, say
 from tests.services.server import Server
 from tests.waiting import wait_until
 
@@ -138,6 +138,16 @@ def test_replies_that_end_badly_count_what_they_used(server: Server, make_client
     assert say(ann, chat).json()["code"] == "tokens_used_up"
 
 
+def test_replies_that_end_at_once_are_all_counted(server: Server, make_client: MakeClient):
+    tenant = make_tenant(server)
+    ann = member(tenant, make_client)
+    chats = [ann.start()["id"] for _ in range(12)]
+    turns = [answer.json() for answer in at_once([lambda chat=chat: say(ann, chat) for chat in chats])]
+    usages = [turn["reply"]["usage"] for turn in turns]
+    total = sum(usage["prompt_tokens"] + usage["completion_tokens"] for usage in usages)
+    assert used(tenant) == [(12, total)]
+
+
 def test_reply_of_an_ended_chat_session_counts(server: Server, make_client: MakeClient):
     tenant = make_tenant(server)
     ann = member(tenant, make_client)
@@ -168,6 +178,7 @@ def test_repeat_of_an_accepted_message_needs_no_tokens(server: Server, make_clie
     assert say(ann, chat, "once", client_message_id="1").json() == first.json()
 
 
+@pytest.mark.parametrize("server", ["embedded"], indirect=True)
 def test_no_tokens_left_costs_no_message(server: Server, make_client: MakeClient):
     tenant = make_tenant(server, tokens_per_day=5, user_messages_per_minute=2)
     ann = member(tenant, make_client)
@@ -188,6 +199,32 @@ def test_usage_of_who_was_erased_counts_for_the_tenant(server: Server, make_clie
     assert say(ben, ben.start()["id"]).json()["code"] == "tokens_used_up"
 
 
+def erase_in_the_middle(here: ApiClient, there: ApiClient) -> None:
+    """A reply is written here, and there its reader is erased."""
+    socket = here.socket(here.start()["id"])
+    socket.send("message.send", content="[[n=600,gap=30]]")
+    socket.recv_until("reply.delta")
+    hang_up(socket)
+    assert there.delete(f"/api/v1/users/{here.external_id}/").status_code == 204
+
+
+def test_reply_to_who_is_erased_meanwhile_counts_for_the_tenant(server: Server, make_client: MakeClient):
+    tenant = make_tenant(server)
+    ann = member(tenant, make_client)
+    erase_in_the_middle(ann, ann)
+    assert wait_until(lambda: used(tenant))[0][1] > 5
+
+
+def test_reply_of_another_process_to_who_is_erased_counts(
+    grown_servers: tuple[Server, Server], make_client: MakeClient
+):
+    tenant = make_tenant(grown_servers[0])
+    here, there = (member(tenant, make_client, server) for server in grown_servers)
+    erase_in_the_middle(here, there)
+    assert wait_until(lambda: used(tenant), 12)[0][1] > 5
+
+
+@pytest.mark.parametrize("server", ["embedded"], indirect=True)
 def test_staff_raise_a_limit_of_a_running_server(server: Server, make_client: MakeClient):
     tenant = make_tenant(server, tokens_per_day=5)
     ann = member(tenant, make_client)

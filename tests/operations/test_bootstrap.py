@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from chatify.accounts.models import ApiKey, User
+from chatify.accounts.models import ApiKey, AuditEntry, User
 
 KEY = "ck_abcdefgh_" + "x" * 40
 
@@ -28,6 +28,14 @@ def bootstrap() -> str:
 def test_second_time_makes_nothing_new() -> None:
     assert bootstrap() == bootstrap()
     assert (User.objects.count(), ApiKey.objects.count()) == (1, 1)
+
+
+def test_key_that_it_makes_is_in_the_audit_log() -> None:
+    bootstrap()
+    bootstrap()
+    made = ApiKey.objects.get()
+    entries = AuditEntry.objects.order_by("id").values_list("action", "actor_kind", "subject_id")
+    assert list(entries) == [("key.created", "system", made.id)]
 
 
 def test_revoked_key_is_not_made_again() -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import httpx
+import pytest
 
 from chatify.realtime.sockets import SWEEP_SECONDS
 from tests.api.checks import SESSIONS, path_of
 from tests.api.database import select
 from tests.api.world import World, make_world
-from tests.client import Socket
-from tests.conftest import MakeServer
+from tests.client import ApiClient, Socket
+from tests.conftest import MakeClient, MakeServer
 from tests.services.server import Server
 from tests.waiting import wait_until
 
@@ -98,3 +99,22 @@ def test_what_is_revoked_closes_its_socket_and_stops_its_reply(make_server: Make
     assert {visits[who].reply(server) for who in STAYING} == {"streaming"}
     for one in visits.values():
         one.socket.close()
+
+
+@pytest.mark.parametrize("server", ["embedded"], indirect=True)
+def test_revoked_token_hears_no_more_of_a_reply_that_somebody_else_asked_for(
+    server: Server, alice: ApiClient, make_client: MakeClient
+) -> None:
+    chat = alice.start()["id"]
+    token = alice.post("/api/v1/tokens/", {"user": {"external_id": alice.external_id}}).json()["token"]
+    events = alice.sse(chat, "[[n=400,gap=50]]")
+    while next(events).name != "reply.delta":
+        pass
+    heard = make_client(server, key=token).resume(chat)
+    assert next(heard).name == "reply.started"
+    assert alice.delete("/api/v1/tokens/", params={"user": alice.external_id}).status_code == 204
+    since = time.monotonic()
+    assert {event.name for event in heard} == {"reply.delta"}, "it was heard to its end"
+    assert time.monotonic() - since < CLOSED_WITHIN
+    assert next(events).name == "reply.delta", "whoever asked hears it on"
+    events.close()

@@ -61,10 +61,9 @@ class NewKeyForm(StaffForm[ApiKey]):
 
     scopes = forms.MultipleChoiceField(
         choices=[(scope, f"{scope}: {MEANINGS[scope]}") for scope in SCOPES],
-        initial=list(SCOPES),
         required=False,
         widget=Checkboxes(),
-        help_text="What it is good for; this stays. With nothing ticked it only chats.",
+        help_text="What it is good for; this stays. What people use all day should do no more than chat.",
     )
 
     class Meta:
@@ -74,6 +73,10 @@ class NewKeyForm(StaffForm[ApiKey]):
             "name": "Where it is used, to know which one to revoke some day.",
             "expires_at": "UTC. Empty: it works until it is revoked.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["scopes"] = ["chat"]  # as in the API; the model's own default is everything
 
     def clean_scopes(self) -> list[str]:
         """As in the API: a key that nobody said more about chats."""

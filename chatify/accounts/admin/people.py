@@ -9,9 +9,6 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.contrib.sessions.models import Session
-from django.db import transaction
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -33,11 +30,10 @@ from chatify.accounts.admin_base import (
     time_column,
     when,
 )
-from chatify.accounts.audit import record
 from chatify.accounts.emails import normal_email
 from chatify.accounts.models import Login, User
 from chatify.accounts.people import rename_person
-from chatify.accounts.tokens import end_logins
+from chatify.accounts.signing_in import sign_out_everywhere
 
 if TYPE_CHECKING:
     from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -110,11 +106,11 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin, StaffAdmin[User]):  # type: ignor
         return fixed if _is_superuser(request) else (*fixed, *self.rights)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """A superuser is changed by superusers only: whoever sets a password can sign in with it."""
+        """Staff are changed by superusers and themselves only: whoever sets a password can sign in with it."""
         return super().has_change_permission(request, obj) and _may_touch(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Nobody deletes themself, nor a superuser without being one."""
+        """Nobody deletes themself, nor other staff without being a superuser."""
         return super().has_delete_permission(request, obj) and _may_touch(request, obj) and obj != request.user
 
     def has_sign_out_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -171,7 +167,8 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin, StaffAdmin[User]):  # type: ignor
         """End all that they are signed in with."""
         user = only(User.objects.all(), object_id).first()
         if user is not None:
-            count = _sign_out(request, user)
+            kept = request.session.session_key
+            count = sign_out_everywhere(user=user, kept_browser=kept, who=staff_of(request))
             here = " This browser stays signed in." if user == request.user else ""
             self.message_user(request, f"Ended: {count} sign-in{'' if count == 1 else 's'}.{here}", messages.SUCCESS)
         return go_to(admin_url("accounts_user", "change", object_id))
@@ -182,7 +179,9 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 def _may_touch(request: HttpRequest, user: User | None) -> bool:
-    return _is_superuser(request) or not (isinstance(user, User) and user.is_superuser)
+    if _is_superuser(request) or not isinstance(user, User) or user == request.user:
+        return True
+    return not (user.is_staff or user.is_superuser)
 
 
 def _fate(login: Login) -> str:
@@ -191,20 +190,6 @@ def _fate(login: Login) -> str:
     if login.is_working:
         return "signed in"
     return "ended by a new password" if login.user.is_active else "cannot sign in now"
-
-
-def _sign_out(request: HttpRequest, user: User) -> int:
-    with transaction.atomic():
-        count = end_logins(user.logins.all()) + _end_browser_sessions(user, kept=request.session.session_key)
-        record("person.signed_out", who=staff_of(request), subject_id=user.id, sign_ins=count)
-    return count
-
-
-def _end_browser_sessions(user: User, *, kept: str | None) -> int:
-    """Browser sessions do not say whose they are until they are decoded, so all that have not expired are read."""
-    rows = Session.objects.filter(expire_date__gt=Now()).exclude(session_key=kept)
-    theirs = [row.pk for row in rows.iterator() if row.get_decoded().get("_auth_user_id") == str(user.pk)]
-    return sum(Session.objects.filter(pk=key).delete()[0] for key in theirs)
 
 
 admin.site.unregister(Group)

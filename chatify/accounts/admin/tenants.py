@@ -9,7 +9,6 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -34,7 +33,7 @@ from chatify.accounts.admin_base import (
 )
 from chatify.accounts.allowances import allowances_of
 from chatify.accounts.audit import record
-from chatify.accounts.models import Membership, Tenant, TenantLimits, Usage
+from chatify.accounts.models import ApiKey, Membership, Tenant, TenantLimits, Usage
 from chatify.accounts.tenancy import delete_tenants, restore_tenants, update_tenant
 from chatify.common.errors import ChatifyError
 
@@ -79,8 +78,7 @@ class TenantAdmin(StaffAdmin[Tenant]):
     # What is shown
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
         """With the number of keys that work."""
-        lasts = Q(api_keys__expires_at=None) | Q(api_keys__expires_at__gt=Now())
-        keys = Count("api_keys", filter=Q(lasts, api_keys__revoked_at=None, deleted_at=None))
+        keys = Count("api_keys", filter=Q(api_keys__in=ApiKey.objects.working()))
         return super().get_queryset(request).annotate(keys=keys)
 
     def get_search_results(

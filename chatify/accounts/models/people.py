@@ -10,6 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 
+from chatify.accounts.emails import normal_email
 from chatify.common.ids import uuid7
 
 
@@ -18,7 +19,7 @@ class UserManager(BaseUserManager["User"]):
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
         """A person who may sign in. Without a password they cannot, until one is set."""
-        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user = self.model(email=normal_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -29,7 +30,7 @@ class UserManager(BaseUserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> User:
         """As people type it: capitals do not matter."""
-        return self.get(email=(username or "").lower())
+        return self.get(email=normal_email(username or ""))
 
 
 class User(AbstractBaseUser, PermissionsMixin):

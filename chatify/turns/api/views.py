@@ -114,7 +114,7 @@ class MessageList(TurnView):
         body = read_body(request, MessageBody)
         client_message_id = _client_message_id(request, body)
         runtime = current()
-        listener = Listener(runtime, chat_session_id)
+        listener = Listener(runtime, principal_of(request), chat_session_id)
         try:
             chat_session, _ = await follow(runtime, principal_of(request), chat_session_id, listener)
             accepted = await runtime.accept(
@@ -167,7 +167,7 @@ class RetryReply(TurnView):
         """Ask for another reply instead of one that failed or was stopped."""
         read_body(request, Body)
         runtime = current()
-        listener = Listener(runtime, chat_session_id)
+        listener = Listener(runtime, principal_of(request), chat_session_id)
         try:
             chat_session, _ = await follow(runtime, principal_of(request), chat_session_id, listener)
             spec = await runtime.retry(
@@ -202,7 +202,7 @@ class ReplyStream(TurnView):
         """Follow the running reply, from where you were; 204 when nothing runs and nothing was missed."""
         last_id, length = _last_event(request.headers.get("Last-Event-ID", ""))
         runtime = current()
-        listener = Listener(runtime, chat_session_id)
+        listener = Listener(runtime, principal_of(request), chat_session_id)
         try:
             _, live = await follow(runtime, principal_of(request), chat_session_id, listener)
             if live is None:

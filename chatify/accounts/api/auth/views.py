@@ -10,23 +10,19 @@ from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
 from pydantic import BaseModel, Field
-from rest_framework.authentication import BaseAuthentication
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from chatify.accounts import password_resets, signing_in, tokens
+from chatify.accounts.access import get_person
 from chatify.accounts.api.authentication import address_of, principal_of
 from chatify.accounts.emails import MAX_EMAIL, Email
 from chatify.accounts.models import User
 from chatify.accounts.passwords import MAX_LENGTH, MIN_LENGTH
 from chatify.accounts.people import external_id_of, rename_person, tenants_of
-from chatify.common.api import read_body
-from chatify.common.errors import Forbidden, InvalidInput, NotAuthenticated
+from chatify.common.api import NO_STORE, PublicView, read_body
 from chatify.common.inputs import Body, Line
-
-_NO_STORE = {"Cache-Control": "no-store"}  # RFC 6749, section 5.1
 
 Name = Annotated[Line, Field(max_length=80)]
 OldPassword = Annotated[str, Field(max_length=MAX_LENGTH)]
@@ -127,29 +123,6 @@ class SaidObject(BaseModel):
     detail: str
 
 
-class PublicView(APIView):
-    """For those who have no credential yet. One that is sent along is not looked at."""
-
-    authentication_classes: list[type[BaseAuthentication]] = []
-    permission_classes: list[type[BasePermission]] = []
-
-
-class PersonView(APIView):
-    """For people who signed in, by token or by cookie."""
-
-    scopes = ()
-
-    def person(self, request: Request) -> User:
-        """Who is asking. Raises Forbidden (`not_a_person`) for keys, end-user tokens and strangers at the page."""
-        user_id = principal_of(request).user_id
-        if user_id is None:
-            raise Forbidden("This is for people who signed in.", code="not_a_person")
-        user = User.objects.filter(pk=user_id).first()
-        if user is None:
-            raise NotAuthenticated("This account is gone.")  # in this moment
-        return user
-
-
 class Register(PublicView):
     """New people."""
 
@@ -179,7 +152,7 @@ class Refresh(PublicView):
     def post(self, request: Request) -> Response:
         """Fresh tokens for a refresh token, which is used up."""
         pair, user = tokens.refresh_pair(read_body(request, RefreshBody).refresh_token)
-        return Response(_tokens_object(pair, user), headers=_NO_STORE)
+        return Response(_tokens_object(pair, user), headers=NO_STORE)
 
 
 class Logout(PublicView):
@@ -192,34 +165,37 @@ class Logout(PublicView):
         return Response(status=204)
 
 
-class Me(PersonView):
+class Me(APIView):
     """Who I am."""
+
+    scopes = ()  # for people only, who have none
 
     @extend_schema(operation_id="get_me", responses=MeObject)
     def get(self, request: Request) -> Response:
         """The person who asks."""
-        return Response(_me_object(self.person(request)))
+        return Response(_me_object(get_person(principal_of(request))))
 
     @extend_schema(operation_id="update_me", request=RenameBody, responses=MeObject)
     def patch(self, request: Request) -> Response:
         """Change the name, also the one that personalities know."""
-        user = self.person(request)
+        user = get_person(principal_of(request))
         rename_person(user=user, name=read_body(request, RenameBody).name)
         return Response(_me_object(user))
 
 
-class Password(PersonView):
+class Password(APIView):
     """Another password."""
+
+    scopes = ()
 
     @extend_schema(operation_id="change_password", request=PasswordBody, responses=TokensObject)
     def post(self, request: Request) -> Response:
         """Change the password. All sign-ins end; the answer is a new one."""
-        user, body, address = self.person(request), read_body(request, PasswordBody), address_of(request)
-        try:
-            user = signing_in.check_credentials(email=user.email, password=body.current_password, address=address)
-        except NotAuthenticated:
-            raise InvalidInput.at("current_password", "wrong_password", "This is not your password.") from None
-        signing_in.set_password(user=user, password=body.new_password)
+        user = get_person(principal_of(request))
+        body, address = read_body(request, PasswordBody), address_of(request)
+        user = signing_in.change_password(
+            user=user, current_password=body.current_password, new_password=body.new_password, address=address
+        )
         if principal_of(request).credential.browser_key:
             _stay_signed_in(request._request, user)
         return _signed_in(user, address)
@@ -257,7 +233,7 @@ def _stay_signed_in(http: HttpRequest, user: User) -> None:
 
 def _signed_in(user: User, address: str, status: int = 200) -> Response:
     pair = tokens.issue_pair(signing_in.sign_in(user=user, address=address))
-    return Response(_tokens_object(pair, user), status=status, headers=_NO_STORE)
+    return Response(_tokens_object(pair, user), status=status, headers=NO_STORE)
 
 
 def _tokens_object(pair: tokens.Pair, user: User) -> dict[str, Any]:

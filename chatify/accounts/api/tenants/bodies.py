@@ -9,23 +9,17 @@ from django.utils import timezone
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from chatify.accounts.api.tenants.objects import Scope
 from chatify.accounts.emails import Email
 from chatify.accounts.origins import MAX_ORIGINS, normal_origin
 from chatify.accounts.passwords import MAX_LENGTH
+from chatify.accounts.principal import Scope
 from chatify.common.api import PageQuery
 from chatify.common.errors import InvalidInput
-from chatify.common.inputs import Body, Line, Query
+from chatify.common.inputs import MAX_SLUG, Body, Line, NotBlank, Query
 
 MAX_ORIGIN = 300
 MAX_GRACE = 30 * 24 * 3600
 SETTINGS = frozenset({"name", "allowed_origins", "retention_days"})
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("blank", "This may not be empty.")
-    return text
 
 
 def _origin(text: str) -> str:
@@ -52,8 +46,8 @@ def _in_future(moment: datetime) -> datetime:
     return moment
 
 
-Name = Annotated[Line, Field(min_length=1, max_length=80), AfterValidator(_not_blank)]
-TenantName = Annotated[Line, Field(min_length=1, max_length=120), AfterValidator(_not_blank)]
+Name = Annotated[Line, Field(min_length=1, max_length=80), NotBlank]
+TenantName = Annotated[Line, Field(min_length=1, max_length=120), NotBlank]
 Origin = Annotated[Line, Field(max_length=MAX_ORIGIN), AfterValidator(_origin)]
 Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_in_future)]
 
@@ -61,7 +55,7 @@ Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_in_future
 class TenantQuery(Query):
     """Which tenant, for people who own several."""
 
-    tenant: Annotated[Line, Field(max_length=50)] | None = None
+    tenant: Annotated[Line, Field(max_length=MAX_SLUG)] | None = None
 
 
 class KeyListQuery(PageQuery, TenantQuery):

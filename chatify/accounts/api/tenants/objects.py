@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -12,8 +12,7 @@ from pydantic import BaseModel, Field
 from chatify.accounts.allowances import Allowances, allowances_of
 from chatify.accounts.models import ApiKey, Tenant
 from chatify.accounts.owners import first_owner_of
-
-Scope = Literal["chat", "templates", "knowledge", "admin"]
+from chatify.accounts.principal import Scope
 
 
 class TenantObject(BaseModel):

@@ -31,11 +31,8 @@ from chatify.accounts.api.tenants.objects import (
     tenant_object,
 )
 from chatify.accounts.models import Tenant
-from chatify.common.api import page, read_body, read_query
+from chatify.common.api import NO_STORE, PublicView, page, read_body, read_query
 from chatify.common.schema import PAGE_PARAMETERS, page_of, parameter
-
-NO_STORE = {"Cache-Control": "no-store"}
-"""For answers that hold a key."""
 
 _TENANT = parameter("tenant", "Slug of the tenant, for people who own several. A key manages its own.")
 
@@ -44,11 +41,8 @@ def _tenant_of(request: Request) -> Tenant:
     return get_tenant(principal_of(request), read_query(request, TenantQuery).tenant)
 
 
-class SignUp(APIView):
+class SignUp(PublicView):
     """New tenants."""
-
-    authentication_classes = []
-    permission_classes = []
 
     @extend_schema(operation_id="sign_up_tenant", request=SignUpBody, responses={201: NewTenantObject})
     def post(self, request: Request) -> Response:

@@ -22,7 +22,7 @@ from chatify.accounts.erasure import erase_end_user
 from chatify.accounts.export import export_end_user
 from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
-from chatify.accounts.profile import Profile, UserInput, user_object
+from chatify.accounts.profile import Profile, UserInput, end_user_object
 from chatify.common.api import AsyncAPIView, read_body
 from chatify.common.inputs import check
 from chatify.common.threads import in_db_thread
@@ -44,10 +44,6 @@ class EndUserObject(BaseModel):
     updated_at: datetime
 
 
-def _object(user: EndUser) -> dict[str, Any]:
-    return {**user_object(user), "created_at": user.created_at, "updated_at": user.updated_at}
-
-
 class EndUserDetail(APIView):
     """One end user."""
 
@@ -57,7 +53,7 @@ class EndUserDetail(APIView):
     def get(self, request: Request, external_id: str) -> Response:
         """The profile. Keys need the scope `chat`; others see their own only."""
         principal_of(request).require_scope("chat")
-        return Response(_object(get_end_user(principal_of(request), _checked(external_id))))
+        return Response(end_user_object(get_end_user(principal_of(request), _checked(external_id))))
 
     @extend_schema(
         operation_id="change_user",
@@ -72,7 +68,7 @@ class EndUserDetail(APIView):
         principal.require_whole_user()
         changes = read_body(request, Profile).changes()
         user, is_new = _change(principal, _checked(external_id), changes)
-        return Response(_object(user), status=201 if is_new else 200)
+        return Response(end_user_object(user), status=201 if is_new else 200)
 
     @extend_schema(operation_id="erase_user", parameters=[_ID], responses={204: None})
     def delete(self, request: Request, external_id: str) -> Response:
