@@ -131,7 +131,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "chatify.accounts.passwords.PasswordRules"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
      "OPTIONS": {"user_attributes": ("email", "name")}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "chatify.accounts.passwords.CommonPasswords"},
 ]  # fmt: skip
 PASSWORD_RESET_TIMEOUT = 3600
 LOGIN_URL = "ui:login"

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from chatify.accounts.access import get_own_end_user
 from chatify.accounts.actions import update_own_profile, upsert_end_user
+from chatify.accounts.audit import record
 from chatify.accounts.models import EndUser
 from chatify.accounts.personal_data import blank_admin_log
 from chatify.accounts.principal import Principal
@@ -173,7 +174,10 @@ def purge_idle_chat_sessions(*, tenant_id: UUID, before: datetime) -> int:
     Somebody may be at one right now, or another worker: what is locked is passed over.
     """
     idle = ChatSession.objects.filter(tenant_id=tenant_id, last_activity__lt=before, running_reply_id=None)
-    return _erase(idle.order_by("last_activity").select_for_update(skip_locked=True)[:PURGED_AT_ONCE])
+    count = _erase(idle.order_by("last_activity").select_for_update(skip_locked=True)[:PURGED_AT_ONCE])
+    if count:
+        record("retention.applied", who=None, tenant_id=tenant_id, subject_id=tenant_id, chat_sessions=count)
+    return count
 
 
 def _erase(locking: ChatSessionQuerySet) -> int:

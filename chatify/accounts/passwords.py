@@ -47,6 +47,15 @@ class PasswordRules:
         )
 
 
+class CommonPasswords(password_validation.CommonPasswordValidator):
+    """Django's list of common passwords, also for one of them that was only dressed up: "Password123!"."""
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        """Raises ValidationError."""
+        super().validate(password, user)
+        super().validate("".join(filter(str.isalnum, password)), user)
+
+
 def check_new_password(password: str, *, user: User, field: str = "password") -> None:
     """Raises InvalidInput that names `field` once for each rule that fails. `user` need not be saved."""
     try:

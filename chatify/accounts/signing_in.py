@@ -144,8 +144,7 @@ def new_person(*, email: str, password: str, name: str, address: str) -> User:
     `email` is a normal one; the password may not be like it, nor like `name`. Raises Forbidden (`sign_up_closed`),
     InvalidInput that names each rule that the password fails, TooFast, Conflict (`email_taken`), Unavailable.
     """
-    if not settings.IS_SIGN_UP_OPEN:
-        raise Forbidden("Nobody can sign up here. Ask whoever runs this server.", code="sign_up_closed")
+    _check_open()
     user = User(email=email, name=name)
     check_new_password(password, user=user)
     share: Share = (SIGN_UPS, normal_address(address))
@@ -155,6 +154,21 @@ def new_person(*, email: str, password: str, name: str, address: str) -> User:
     with _given_back_if_busy([share]), hashing():
         user.set_password(password)
     return user
+
+
+def find_person(*, email: str, password: str, address: str) -> User | None:
+    """Somebody who has signed up before and signs up for something more; None for a new address.
+
+    Raises Forbidden (`sign_up_closed`), Conflict (`email_taken`) when the password is not theirs, TooFast, Unavailable.
+    """
+    _check_open()
+    if not User.objects.filter(email=email).exists():
+        return None
+    budgets().spend(SIGN_UPS, normal_address(address))
+    try:
+        return check_credentials(email=email, password=password, address=address)
+    except NotAuthenticated:
+        raise email_taken() from None
 
 
 def add_person(user: User) -> None:
@@ -224,6 +238,11 @@ def hashing() -> Iterator[None]:
         yield
     finally:
         _hashers.release()
+
+
+def _check_open() -> None:
+    if not settings.IS_SIGN_UP_OPEN:
+        raise Forbidden("Nobody can sign up here. Ask whoever runs this server.", code="sign_up_closed")
 
 
 def email_taken() -> Conflict:

@@ -18,7 +18,7 @@ from chatify.accounts.credentials import create_api_key
 from chatify.accounts.models import ApiKey, EndUser, Membership, Tenant, User
 from chatify.accounts.origins import known
 from chatify.accounts.principal import SCOPES
-from chatify.accounts.signing_in import add_person, new_person, note_address
+from chatify.accounts.signing_in import add_person, find_person, new_person, note_address
 from chatify.common.errors import Conflict
 from chatify.common.slugs import free_slug, slug_base
 
@@ -31,16 +31,20 @@ MAX_WORKING_KEYS = 50
 def sign_up_tenant(*, name: str, email: str, password: str, address: str) -> tuple[Tenant, str]:
     """A new tenant with its owner, and the text of its first key, which is good for everything.
 
-    `email` is a normal one. Raises as `signing_in.new_person` and `add_person` do.
+    Somebody who has an account owns it with that, if the password is theirs. `email` is a normal one. Raises as
+    `signing_in.find_person`, `new_person` and `add_person` do.
     """
-    owner = new_person(email=email, password=password, name=name, address=address)
-    owner.name = ""  # that was the application's
+    owner = find_person(email=email, password=password, address=address)
+    if owner is None:
+        owner = new_person(email=email, password=password, name=name, address=address)
+        owner.name = ""  # that was the application's
     return _make_tenant_with_owner(name, owner, address)
 
 
 @transaction.atomic
 def _make_tenant_with_owner(name: str, owner: User, address: str) -> tuple[Tenant, str]:
-    add_person(owner)
+    if owner._state.adding:
+        add_person(owner)
     note_address(user=owner, address=address)
     tenant = _make_tenant(name)
     Membership.objects.create(user=owner, tenant=tenant)

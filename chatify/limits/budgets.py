@@ -68,10 +68,17 @@ class LimitReached(TooFast):
     """A budget is used up; `left` says of which kind."""
 
     def __init__(self, budget: Budget, left: Left, wait: float) -> None:
-        per = "minute" if budget.seconds == 60 else f"{budget.seconds} seconds"
-        super().__init__(f"At most {budget.amount} {budget.of_what} per {per}.", retry_after=max(0.1, round(wait, 1)))
+        super().__init__(f"At most {budget.amount} {budget.of_what} per {_span(budget.seconds)}.", retry_after=max(0.1, round(wait, 1)))
         self.left = left
         self.headers = left.headers
+
+
+def _span(seconds: int) -> str:
+    """A length of time as people say it after "per"."""
+    for name, length in (("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds % length == 0:
+            return name if seconds == length else f"{seconds // length} {name}s"
+    raise AssertionError("every length is so many seconds")
 
 
 class Budgets:

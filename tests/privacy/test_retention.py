@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -53,9 +54,12 @@ def left() -> set[UUID]:
     return set(ChatSession.objects.values_list("id", flat=True))
 
 
-def applied() -> dict[UUID | None, dict[str, Any]]:
-    entries = AuditEntry.objects.filter(action="retention.applied", actor_kind="system")
-    return {entry.tenant_id: entry.details for entry in entries}
+def applied() -> dict[UUID | None, int]:
+    """The chat sessions that were erased for each tenant, as the audit log has it, an entry for each batch."""
+    found: Counter[UUID | None] = Counter()
+    for entry in AuditEntry.objects.filter(action="retention.applied", actor_kind="system"):
+        found[entry.tenant_id] += entry.details["chat_sessions"]
+    return dict(found)
 
 
 def test_what_is_old_is_erased(shop: Tenant) -> None:
@@ -71,7 +75,7 @@ def test_what_is_old_is_erased(shop: Tenant) -> None:
     assert not Message.objects.exists()
     assert not Feedback.objects.exists()
     assert EndUser.objects.filter(external_id="mia").exists(), "the profile stays"
-    assert applied() == {shop.id: {"chat_sessions": 3}}
+    assert applied() == {shop.id: 3}
 
 
 def test_nothing_to_do_is_nothing_to_tell(shop: Tenant) -> None:
@@ -105,7 +109,7 @@ def test_much_goes_in_batches_and_all_tenants_get_their_turn(shop: Tenant, monke
     for tenant in [shop] * 5 + [cafe] * 3:
         start(tenant, 40)
     assert apply_retention() == 8
-    assert applied() == {shop.id: {"chat_sessions": 5}, cafe.id: {"chat_sessions": 3}}
+    assert applied() == {shop.id: 5, cafe.id: 3}
 
 
 def test_run_ends_in_time_and_the_next_one_goes_on(shop: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +123,7 @@ def test_run_ends_in_time_and_the_next_one_goes_on(shop: Tenant, monkeypatch: py
     monkeypatch.undo()
     assert apply_retention() == 1
     told = AuditEntry.objects.filter(action="retention.applied").order_by("id")
-    assert [entry.details for entry in told] == [{"chat_sessions": 2}, {"chat_sessions": 1}]
+    assert [entry.details["chat_sessions"] for entry in told] == [1, 1, 1]
 
 
 def test_run_that_breaks_off_tells_what_it_did(shop: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +135,7 @@ def test_run_that_breaks_off_tells_what_it_did(shop: Tenant, monkeypatch: pytest
     start(shop, 41)
     with pytest.raises(StopIteration):
         apply_retention()
-    assert applied() == {shop.id: {"chat_sessions": 1}}
+    assert applied() == {shop.id: 1}
 
 
 # With servers and real databases --------------------------------------------------------------------

@@ -272,7 +272,8 @@ BAD_FIELDS = [
     {"greeting": "a" * 1001}, {"temperature": -0.1}, {"temperature": 2.1}, {"temperature": "1"}, {"temperature": True},
     {"max_tokens": 0}, {"max_tokens": 32_001}, {"max_tokens": 1.5}, {"personality_traits": "warm"},
     {"personality_traits": [str(n) for n in range(13)]}, {"model": "a" * 121}, {"adult_only": "yes"}, {"is_active": 1},
-    {"system_prompt": 5}, {"is_default": True}, {"tenant": "x"}, {"id": "01a1faa2-5454-7426-8328-dea0e0448537"}, {"deleted_at": None},
+    {"system_prompt": 5}, {"is_default": True}, {"tenant": "x"}, {"id": "01a1faa2-5454-7426-8328-dea0e0448537"},
+    {"deleted_at": None},
 ]  # fmt: skip
 
 

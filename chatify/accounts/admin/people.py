@@ -181,6 +181,8 @@ def _is_superuser(request: HttpRequest) -> bool:
 def _may_touch(request: HttpRequest, user: User | None) -> bool:
     if _is_superuser(request) or not isinstance(user, User) or user == request.user:
         return True
+    if user.memberships.exists() and not request.user.has_perm("accounts.add_membership"):
+        return False  # whoever sets an owner's password owns the tenant
     return not (user.is_staff or user.is_superuser)
 
 
