@@ -68,7 +68,8 @@ class LimitReached(TooFast):
     """A budget is used up; `left` says of which kind."""
 
     def __init__(self, budget: Budget, left: Left, wait: float) -> None:
-        super().__init__(f"At most {budget.amount} {budget.of_what} per {_span(budget.seconds)}.", retry_after=max(0.1, round(wait, 1)))
+        detail = f"At most {budget.amount} {budget.of_what} per {_span(budget.seconds)}."
+        super().__init__(detail, retry_after=max(0.1, round(wait, 1)))
         self.left = left
         self.headers = left.headers
 
