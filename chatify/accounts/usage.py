@@ -13,7 +13,7 @@ from django.utils import timezone
 from chatify.accounts.allowances import Allowances
 from chatify.accounts.models import Usage
 from chatify.common.errors import TooFast
-from chatify.common.prepared import add_to_row
+from chatify.common.prepared import Write, addition
 from chatify.limits.budgets import Left
 
 KEPT_SECONDS = 2.0
@@ -40,14 +40,13 @@ class Used(NamedTuple):
 _tenants: dict[UUID, tuple[date, float, Used]] = {}
 
 
-def add_usage(*, tenant_id: UUID, end_user_id: UUID | None, tokens: int, now: datetime) -> None:
-    """Count a reply, in the caller's transaction. None is somebody who was erased."""
-    day = now.astimezone(UTC).date()
-    key = {"end_user_id": end_user_id, "day": day}
-    add_to_row(Usage, key, {"tenant_id": tenant_id}, {"replies": 1, "tokens": tokens})
+def usage_of_reply(*, tenant_id: UUID, end_user_id: UUID | None, tokens: int, now: datetime) -> Write:
+    """What counts a reply, to be written in the transaction of its end. None is somebody who was erased."""
     if (found := _tenants.get(tenant_id)) is not None:
         on, until, used = found
         _tenants[tenant_id] = on, until, Used(used.day + tokens, used.month + tokens)
+    key = {"end_user_id": end_user_id, "day": now.astimezone(UTC).date()}
+    return addition(Usage, key, {"tenant_id": tenant_id}, {"replies": 1, "tokens": tokens})
 
 
 def check_tokens(*, allowances: Allowances, tenant_id: UUID, end_user_id: UUID) -> None:

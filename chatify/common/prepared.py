@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -55,34 +55,51 @@ class PreparedQuery:
         return self._compiled
 
 
-def insert_rows(rows: Sequence[Model]) -> None:
-    """Insert rows of one model, all fields as they are on the instances; no signals, no expressions."""
+class Write(NamedTuple):
+    """A statement that writes, with its values as the database takes them."""
+
+    sql: str
+    values: list[Any]
+
+
+def insertion(rows: Sequence[Model]) -> Write:
+    """Inserts rows of one model, all fields as they are on the instances; no signals, no expressions."""
     fields = rows[0]._meta.concrete_fields
     values = [_prepared(field, getattr(row, field.attname)) for row in rows for field in fields]
-    with connection.cursor() as cursor:
-        cursor.execute(_insert_sql(type(rows[0]), len(rows)), values)
+    return Write(_insert_sql(type(rows[0]), len(rows)), values)
 
 
-def update_rows(model: type[Model], where: Mapping[str, Any], values: Mapping[str, Any]) -> int:
-    """Set fields to plain values where fields equal values; names as in `attname`. Gives the number of rows."""
+def change(model: type[Model], where: Mapping[str, Any], values: Mapping[str, Any]) -> Write:
+    """Sets fields to plain values where fields equal values; names as in `attname`."""
     named = [*values.items(), *where.items()]
     stored = [_prepared(_field(model, name), value) for name, value in named]
-    with connection.cursor() as cursor:
-        cursor.execute(_update_sql(model, tuple(values), tuple(where)), stored)
-        return int(cursor.rowcount)
+    return Write(_update_sql(model, tuple(values), tuple(where)), stored)
 
 
-def add_to_row(
-    model: type[Model], key: Mapping[str, Any], fixed: Mapping[str, Any], amounts: Mapping[str, int]
-) -> None:
-    """Add to the numbers of the row with this key, which has to be unique; the row is made if it is missing.
+def addition(model: type[Model], key: Mapping[str, Any], fixed: Mapping[str, Any], amounts: Mapping[str, int]) -> Write:
+    """Adds to the numbers of the row with this key, which has to be unique; the row is made if it is missing.
 
     Both databases do it in one statement (INSERT ... ON CONFLICT), so that two at once lose nothing.
     """
     named = [*key.items(), *fixed.items(), *amounts.items()]
     stored = [_prepared(_field(model, name), value) for name, value in named]
+    return Write(_add_sql(model, tuple(key), tuple(fixed), tuple(amounts)), stored)
+
+
+def write(*writes: Write) -> int:
+    """Write to different rows, in one round trip where the database can. Gives the number of rows of the last.
+
+    PostgreSQL runs each statement in WITH exactly once, whether anything asks for it or not (its manual, 7.8.4).
+    """
+    *others, last = writes
+    if others and connection.vendor == "postgresql":
+        named = ", ".join(f"w{number} AS ({other.sql})" for number, other in enumerate(others))
+        values = [value for one in writes for value in one.values]
+        others, last = [], Write(f"WITH {named} {last.sql}", values)
     with connection.cursor() as cursor:
-        cursor.execute(_add_sql(model, tuple(key), tuple(fixed), tuple(amounts)), stored)
+        for one in (*others, last):
+            cursor.execute(one.sql, one.values)
+        return int(cursor.rowcount)
 
 
 @lru_cache(maxsize=16)

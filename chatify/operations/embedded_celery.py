@@ -31,9 +31,13 @@ class EmbeddedCelery:
             quiet=True, loglevel="WARNING", hostname="embedded@chatify",
         )  # fmt: skip
         self._beat = Service(self._app, max_interval=5, scheduler_cls=Scheduler)
-        self._working = threading.Thread(target=self._worker.start, name="celery-worker", daemon=True)
+        self._working = threading.Thread(target=self._work, name="celery-worker", daemon=True)
         self._working.start()
         threading.Thread(target=self._beat.start, name="celery-beat", daemon=True).start()
+
+    def _work(self) -> None:
+        self._app.set_current()  # for this thread: tasks are looked up in the current app
+        self._worker.start()
 
     def stop(self) -> None:
         """Stop both. A task that runs may end; beat sleeps between its ticks, and there is nothing to wait for."""

@@ -20,9 +20,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from chatify.accounts.principal import Principal
-from chatify.accounts.usage import add_usage
+from chatify.accounts.usage import usage_of_reply
 from chatify.common.errors import Conflict, InvalidInput, NotFound
-from chatify.common.prepared import insert_rows, update_rows
+from chatify.common.prepared import Write, change, insertion, write
 from chatify.events.bus import emit
 from chatify.turns.rows import (
     LEASE,
@@ -99,8 +99,8 @@ def _accept(
         check_replies_at_once(row.tenant_id)
         spec, reply = new_reply(row, message.seq + 1, owner, [*history(row), (Message.Role.USER, content)])
         message.answered_by_id = reply.id
-    insert_rows([message, reply] if reply else [message])
-    update_rows(ChatSession, {"id": row.id}, _accepted_changes(row, message, reply))
+    changes = _accepted_changes(row, message, reply)
+    write(insertion([message, reply] if reply else [message]), change(ChatSession, {"id": row.id}, changes))
     emit("message.created", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=message.id)
     return Accepted(wire(message, row), message.seq, spec)
 
@@ -190,11 +190,11 @@ def finish(*, spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
         outcome.status = _Status.CANCELLED
     ending = _ending(outcome, row.now)
     mine = {"id": spec.message_id, "status": _Status.STREAMING, "lease_owner": owner}
-    if not update_rows(Message, mine, ending):
+    if not write(change(Message, mine, ending)):
         return None
     tokens = ending["prompt_tokens"] + ending["completion_tokens"]
-    next_reply = _close_turn(row, spec.seq, owner, tokens=tokens)
-    add_usage(tenant_id=row.tenant_id, end_user_id=row.end_user_id, tokens=tokens, now=row.now)
+    usage = usage_of_reply(tenant_id=row.tenant_id, end_user_id=row.end_user_id, tokens=tokens, now=row.now)
+    next_reply = _close_turn(row, spec.seq, owner, usage, tokens=tokens)
     emit(f"reply.{outcome.status}", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=spec.message_id)
     reply = Message(
         id=spec.message_id, seq=spec.seq, role=Message.Role.ASSISTANT, created_at=spec.created_at,
@@ -210,7 +210,7 @@ def count_lost(*, spec: ReplySpec, outcome: Outcome) -> None:
         return
     end_user_id = ChatSession.objects.filter(id=spec.chat_session_id).values_list("end_user_id", flat=True).first()
     tokens = outcome.usage.prompt_tokens + outcome.usage.completion_tokens
-    add_usage(tenant_id=spec.tenant_id, end_user_id=end_user_id, tokens=tokens, now=timezone.now())
+    write(usage_of_reply(tenant_id=spec.tenant_id, end_user_id=end_user_id, tokens=tokens, now=timezone.now()))
 
 
 def _ending(outcome: Outcome, now: datetime) -> dict[str, Any]:
@@ -230,15 +230,15 @@ def _ending(outcome: Outcome, now: datetime) -> dict[str, Any]:
 
 
 def _close_turn(
-    row: LockedChatSession, seq: int, owner: str, *, tokens: int = 0, epoch: int | None = None
+    row: LockedChatSession, seq: int, owner: str, *also: Write, tokens: int = 0, epoch: int | None = None
 ) -> ReplySpec | None:
-    """Give the chat session free, or to the next reply if somebody wrote meanwhile."""
+    """Give the chat session free, or to the next reply if somebody wrote meanwhile. Writes `also`."""
     changes: dict[str, Any] = {"running_reply_id": None, "last_activity": row.now}
     if tokens:
         changes["total_tokens_used"] = row.total_tokens_used + tokens
     if epoch is not None:
         changes["epoch"], row = epoch, row._replace(epoch=epoch)
-    update_rows(ChatSession, {"id": row.id}, changes)
+    write(*also, change(ChatSession, {"id": row.id}, changes))
     if row.last_seq == seq or not row.is_open or not row.is_age_allowed:
         return None
     if not Message.objects.filter(chat_session_id=row.id, role=Message.Role.USER, answered_by=None).exists():

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from chatify.accounts.models import EndUser, Tenant, Usage
 from chatify.common.ids import uuid7
-from chatify.common.prepared import PreparedQuery, add_to_row, insert_rows, update_rows
+from chatify.common.prepared import PreparedQuery, Write, addition, change, insertion, write
 
 pytestmark = pytest.mark.django_db
 FIELDS = ("id", "external_id", "age", "interests", "created_at", "tenant_id", "tenant__slug")
@@ -90,37 +90,55 @@ def used(user: EndUser) -> list[tuple[date, int, int]]:
     return list(Usage.objects.filter(end_user=user).order_by("day").values_list("day", "replies", "tokens"))
 
 
-def add(user: EndUser, day: date, tokens: int) -> None:
-    key = {"end_user_id": user.id, "day": day}
-    add_to_row(Usage, key, {"tenant_id": user.tenant_id}, {"replies": 1, "tokens": tokens})
+def more(user: EndUser, day: int, tokens: int) -> Write:
+    key = {"end_user_id": user.id, "day": date(2026, 1, day)}
+    return addition(Usage, key, {"tenant_id": user.tenant_id}, {"replies": 1, "tokens": tokens})
 
 
 def test_numbers_are_added_to_the_row_with_the_key(tenants: list[Tenant]):
     ada, eve = EndUser.objects.filter(tenant=tenants[0])[:2]
     for user, day, tokens in ((ada, 1, 5), (ada, 1, 7), (ada, 2, 1), (eve, 1, 3), (ada, 1, 0)):
-        add(user, date(2026, 1, day), tokens)
+        write(more(user, day, tokens))
     assert used(ada) == [(date(2026, 1, 1), 3, 12), (date(2026, 1, 2), 1, 1)]
     assert used(eve) == [(date(2026, 1, 1), 1, 3)]
     assert set(Usage.objects.values_list("tenant_id", flat=True)) == {tenants[0].id}
 
 
 def test_adding_is_one_statement(tenants: list[Tenant]):
-    user = EndUser.objects.first()
-    assert user is not None
+    user = EndUser.objects.filter(tenant=tenants[0])[0]
     with CaptureQueriesContext(connection) as queries:
-        add(user, date(2026, 1, 1), 10**10)
-        add(user, date(2026, 1, 1), 10**10)
+        write(more(user, 1, 10**10))
+        write(more(user, 1, 10**10))
     assert len(queries) == 2
     assert used(user) == [(date(2026, 1, 1), 2, 2 * 10**10)]
 
 
-def test_rows_are_written_as_they_are(tenants: list[Tenant]):
-    user = EndUser(id=uuid7(), tenant=tenants[0], external_id="new", age=None, interests=[], name="Ünal")
+def new_user(tenant: Tenant, external_id: str) -> EndUser:
+    user = EndUser(id=uuid7(), tenant=tenant, external_id=external_id, age=None, interests=["🦊"], name="Ünal")
     user.created_at = user.updated_at = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
-    insert_rows([user])
+    return user
+
+
+def test_rows_are_written_as_they_are(tenants: list[Tenant]):
+    user = new_user(tenants[0], "new")
+    assert write(insertion([user])) == 1
     found = EndUser.objects.get(external_id="new")
     assert [getattr(found, name) for name in FIELDS[:-1]] == [getattr(user, name) for name in FIELDS[:-1]]
-    assert update_rows(EndUser, {"external_id": "new"}, {"age": 7, "name": ""}) == 1
-    assert update_rows(EndUser, {"external_id": "new"}, {"age": None}) == 1
-    assert EndUser.objects.filter(external_id="new", age=None, name="").exists()
-    assert update_rows(EndUser, {"external_id": "nobody"}, {"age": 7}) == 0
+
+
+def test_changes_are_counted(tenants: list[Tenant]):
+    assert write(change(EndUser, {"external_id": "p0"}, {"age": 7, "name": ""})) == 2
+    assert write(change(EndUser, {"external_id": "p0", "tenant_id": tenants[0].id}, {"age": None})) == 1
+    assert EndUser.objects.filter(external_id="p0", age=None, name="").count() == 1
+    assert write(change(EndUser, {"external_id": "nobody"}, {"age": 7})) == 0
+
+
+def test_several_writes_at_once(tenants: list[Tenant]):
+    ada = EndUser.objects.filter(tenant=tenants[0])[0]
+    users = [new_user(tenants[1], "new"), new_user(tenants[1], "newer")]
+    rename = change(Tenant, {"id": tenants[0].id}, {"name": "Renamed"})
+    assert write(insertion(users), more(ada, 1, 5), rename) == 1
+    assert write(more(ada, 1, 5), insertion([new_user(tenants[0], "newest")]), rename) == 1
+    assert EndUser.objects.filter(external_id__startswith="new").count() == 3
+    assert used(ada) == [(date(2026, 1, 1), 2, 10)]
+    assert Tenant.objects.get(id=tenants[0].id).name == "Renamed"

@@ -71,7 +71,7 @@ def test_what_is_left_counts_down(budgets: Budgets, somebody: UUID):
 def test_refusal_says_how_long_to_wait(budgets: Budgets, somebody: UUID):
     short = Budget("short", 1, 1, "messages")
     budgets.spend(short, somebody)
-    with pytest.raises(LimitReached, match="At most 1 messages per 1 seconds") as refused:
+    with pytest.raises(LimitReached, match="At most 1 messages per second") as refused:
         budgets.spend(short, somebody)
     assert (refused.value.code, refused.value.status) == ("too_fast", 429)
     assert refused.value.retry_after is not None

@@ -1,11 +1,11 @@
-"""The same tests of the ledger and the outbox once more, on PostgreSQL: in a process of their own with its settings."""
+"""The same tests of the ledger, its statements and the outbox once more, on PostgreSQL, in a process of their own."""
 
 from __future__ import annotations
 
 from tests.services.postgres import Postgres
 from tests.services.server import base_env, run_python
 
-SAME_TESTS = ("tests/turns/test_ledger.py", "tests/turns/races.py", "tests/events")
+SAME_TESTS = ("tests/turns/test_ledger.py", "tests/turns/races.py", "tests/events", "tests/common/test_prepared.py")
 OPTIONS = ("-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "--ds=config.settings")
 
 
