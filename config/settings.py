@@ -46,6 +46,9 @@ OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="").strip()
 OPENAI_BASE_URL = environment.url(env, "OPENAI_BASE_URL", ("http", "https"), "https://api.openai.com/v1")
 CHAT_MODEL = env.str("CHAT_MODEL", default="gpt-5-mini") if OPENAI_API_KEY else "offline-companion"
 CONTEXT_MESSAGES = environment.integer(env, "CONTEXT_MESSAGES", 15, most=20)
+PAUSE_AFTER_SECONDS = environment.integer(env, "PAUSE_AFTER_SECONDS", 300)
+END_AFTER_SECONDS = environment.integer(env, "END_AFTER_SECONDS", 3600, most=31_536_000)
+PURGE_DELETED_DAYS = environment.integer(env, "PURGE_DELETED_DAYS", 30, most=3650)
 DEMO_TENANT = "demo"
 HOUSE_TENANT = "house"
 

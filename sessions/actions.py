@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,14 +20,17 @@ from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
 from chatify.common.errors import AgeRestricted, Conflict, InvalidInput, NotFound
 from chatify.events.bus import emit, forget
+from sessions.lifecycle import BY_SILENCE, EVENTS, Step, next_status
 from sessions.models import ChatSession, ChatSessionQuerySet, Feedback, Message, Participant
 from templates_app.access import get_default_template, get_template
 from templates_app.models import PromptTemplate
 from templates_app.rendering import Values, part_of_day, render
 
-PURGED_AT_ONCE = 200
+PURGED_AT_ONCE = STEPPED_AT_ONCE = 200
 DELETED_AT_ONCE = 500
 """Databases take so many parameters in one statement, and so many locks in one transaction."""
+
+_WAKING = (ChatSession.Status.PAUSED, ChatSession.Status.ACTIVE)
 
 
 def find_or_make_end_user(*, principal: Principal, given: UserInput | None) -> EndUser:
@@ -107,22 +110,108 @@ def rename_chat_session(*, chat_session: ChatSession, title: str) -> None:
 
 
 @transaction.atomic
+def pause_chat_session(*, chat_session_id: UUID, reason: str) -> None:
+    """Pause it, until the next message or somebody resumes it; a running reply is written to its end.
+
+    Once is enough. Raises NotFound, Conflict (`session_ended`).
+    """
+    row = _lock(chat_session_id)
+    if next_status(row.status, Step.PAUSE) != row.status:
+        _come_to(ChatSession.Status.PAUSED, [row], reason)
+
+
+@transaction.atomic
+def resume_chat_session(*, chat_session_id: UUID, reason: str) -> None:
+    """Wake it; the personality says its words of welcome, if it has some. Once is enough.
+
+    Raises NotFound, Conflict (`session_ended`).
+    """
+    row = _lock(chat_session_id)
+    if next_status(row.status, Step.RESUME) != row.status:
+        _welcome_back(row)
+        _come_to(ChatSession.Status.ACTIVE, [row], reason)
+
+
+@transaction.atomic
 def end_chat_session(*, chat_session_id: UUID, reason: str) -> None:
     """End it: no message is taken any more, and a running reply is stopped. Once is enough.
 
     The process that writes the reply keeps its lease, so that the text which people saw is kept.
     Raises NotFound when it was deleted meanwhile.
     """
+    row = _lock(chat_session_id)
+    if next_status(row.status, Step.END) != row.status:
+        _come_to(ChatSession.Status.ENDED, [row], reason)
+
+
+@transaction.atomic
+def pause_silent_chat_sessions(*, before: datetime) -> int:
+    """Pause one batch of those in which nothing happened since `before`. Gives their number.
+
+    What somebody is at right now, or another worker, is passed over: it is locked.
+    """
+    return _come_to(ChatSession.Status.PAUSED, _silent(ChatSession.Status.ACTIVE, before), BY_SILENCE)
+
+
+@transaction.atomic
+def end_silent_chat_sessions(*, before: datetime) -> int:
+    """End one batch of those in which nothing happened since `before`, as `pause_silent_chat_sessions` pauses them."""
+    rows = [row for status in _WAKING for row in _silent(status, before)]
+    return _come_to(ChatSession.Status.ENDED, rows, BY_SILENCE)
+
+
+@transaction.atomic
+def purge_deleted_chat_sessions(*, before: datetime) -> int:
+    """Erase one batch of those that were deleted before this time. Gives their number."""
+    deleted = ChatSession.objects.filter(deleted_at__lt=before, running_reply_id=None).order_by("deleted_at")
+    return _erase(deleted.select_for_update(skip_locked=True)[:PURGED_AT_ONCE])
+
+
+def _lock(chat_session_id: UUID) -> ChatSession:
     row = ChatSession.objects.existing().select_for_update().filter(id=chat_session_id).first()
     if row is None:
         raise NotFound("There is no such chat session.")
-    if row.status == ChatSession.Status.ENDED:
+    return row
+
+
+def _silent(status: str, before: datetime) -> list[ChatSession]:
+    rows = ChatSession.objects.silent(status, before).filter(running_reply_id=None)
+    return list(rows.select_for_update(skip_locked=True)[:STEPPED_AT_ONCE])
+
+
+def _come_to(status: str, rows: Sequence[ChatSession], reason: str) -> int:
+    """Write that these locked chat sessions have come to a state, and tell it."""
+    now, ids = timezone.now(), [row.id for row in rows]
+    changes: dict[str, Any] = {"status": status, "status_reason": reason}
+    if status == ChatSession.Status.ENDED:
+        changes |= {"ended_at": now, "end_reason": reason}
+        request_cancel(chat_session_ids=ids)
+    if reason != BY_SILENCE:
+        changes["last_activity"] = now
+    ChatSession.objects.filter(id__in=ids).update(**changes)
+    for row in rows:
+        emit(EVENTS[status], tenant_id=row.tenant_id, chat_session_id=row.id)
+    return len(rows)
+
+
+def _welcome_back(row: ChatSession) -> None:
+    text = render(row.template.welcome_back, values_of(row.end_user)).strip()
+    is_of_age = row.end_user.is_adult or not row.template.adult_only
+    if not text or not is_of_age or row.running_reply_id is not None:
         return
-    now = timezone.now()
-    row.status, row.ended_at, row.end_reason, row.last_activity = ChatSession.Status.ENDED, now, reason, now
-    row.save(update_fields=["status", "ended_at", "end_reason", "last_activity"])
-    request_cancel(chat_session_ids=[row.id])
-    emit("session.ended", tenant_id=row.tenant_id, chat_session_id=row.id)
+    message = Message.objects.create(
+        tenant_id=row.tenant_id,
+        chat_session=row,
+        seq=row.last_seq + 1,
+        role=Message.Role.ASSISTANT,
+        sender=row.participants.filter(kind=Participant.Kind.AI).first(),
+        content=text,
+        created_at=timezone.now(),
+        finished_at=timezone.now(),
+        version_id=row.version_id,
+    )
+    ChatSession.objects.filter(id=row.id).update(last_seq=message.seq)
+    emit("message.created", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=message.id)
 
 
 def delete_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -21,9 +22,9 @@ class ChatSessionQuerySet(models.QuerySet["ChatSession"]):
         """Those that nobody deleted."""
         return self.filter(deleted_at=None)
 
-    def open(self) -> ChatSessionQuerySet:
-        """Those that take messages."""
-        return self.existing().exclude(status=ChatSession.Status.ENDED)
+    def silent(self, status: str, before: datetime) -> ChatSessionQuerySet:
+        """Those in this state in which nothing happened since `before`, the longest silent first."""
+        return self.existing().filter(status=status, last_activity__lt=before).order_by("last_activity")
 
 
 class ChatSession(models.Model):
@@ -59,6 +60,8 @@ class ChatSession(models.Model):
     running_reply_id = models.UUIDField(null=True, editable=False)
     last_activity = models.DateTimeField()
     created_at = models.DateTimeField()
+    # Why it was paused or resumed last.
+    status_reason = models.CharField(max_length=40, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=40, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
@@ -76,6 +79,13 @@ class ChatSession(models.Model):
             models.Index(fields=["end_user", "-last_activity"], name="chat_session_by_user"),
             models.Index(fields=["tenant", "-last_activity"], name="chat_session_by_tenant"),
             models.Index(fields=["-last_activity"], name="chat_session_by_activity"),
+            # What falls silent, and what was deleted, is found whatever else there is.
+            models.Index(
+                fields=["status", "last_activity"],
+                condition=Q(status__in=["active", "paused"], deleted_at=None),
+                name="chat_session_silent",
+            ),
+            models.Index(fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="chat_session_deleted"),
         ]
 
     def __str__(self) -> str:

@@ -23,13 +23,14 @@ from templates_app.access import get_own_template, get_template
 from templates_app.checks import PromptProblem, check_greeting, check_label, check_prompt, describe
 from templates_app.models import PromptTemplate, PromptVersion
 
-_OWN_FIELDS = ("name", "description", "greeting", "adult_only", "is_active")
-_COPIED = ("name", "description", "greeting", "adult_only")
+_OWN_FIELDS = ("name", "description", "greeting", "welcome_back", "adult_only", "is_active")
+_COPIED = ("name", "description", "greeting", "welcome_back", "adult_only")
 _SAVED = (*_OWN_FIELDS, "slug", "tenant_id", "is_default", "seed_digest")
 _CHECKS: Mapping[str, Callable[[str], list[PromptProblem]]] = {
     "name": check_label,
     "description": check_greeting,
     "greeting": check_greeting,
+    "welcome_back": check_greeting,
     "system_prompt": check_prompt,
 }
 

@@ -85,10 +85,14 @@ class PersonalityForm(StaffForm[PromptTemplate]):
 
     class Meta:
         model = PromptTemplate
-        fields = ("name", "slug", "description", "greeting", "tenant", "adult_only", "is_active", "is_default")
+        fields = (
+            "name", "slug", "description", "greeting", "welcome_back", "tenant", "adult_only", "is_active",
+            "is_default",
+        )  # fmt: skip
         widgets: ClassVar = {
             "description": TextArea({"rows": 2}),
             "greeting": TextArea({"rows": 3}),
+            "welcome_back": TextArea({"rows": 2}),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -132,6 +136,10 @@ class PersonalityForm(StaffForm[PromptTemplate]):
     def clean_greeting(self) -> str:
         """Raises ValidationError with the place of each problem."""
         return _checked(self.cleaned_data["greeting"], check_greeting)
+
+    def clean_welcome_back(self) -> str:
+        """Raises ValidationError with the place of each problem."""
+        return _checked(self.cleaned_data["welcome_back"], check_greeting)
 
     def clean_description(self) -> str:
         """Raises ValidationError with the place of each problem."""

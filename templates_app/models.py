@@ -42,6 +42,9 @@ class PromptTemplate(models.Model):
     name = models.CharField(max_length=80, help_text="What people call it.")
     description = models.CharField(max_length=400, blank=True, help_text="What it is like, for those who choose.")
     greeting = models.TextField(max_length=1000, blank=True, help_text="Shown when a conversation starts.")
+    welcome_back = models.TextField(
+        max_length=1000, blank=True, help_text="Said when somebody resumes a conversation that was paused."
+    )
     adult_only = models.BooleanField(default=False, help_text="Only for people whose age is known and at least 18.")
     is_active = models.BooleanField("active", default=True, help_text="Inactive ones take no new conversations.")
     is_default = models.BooleanField("default", default=False, help_text="Answers when nobody chose a personality.")

@@ -33,6 +33,7 @@ class CharacterObject(TemplateObject):
     """A personality of the tenant's own, as it was written."""
 
     greeting_source: str = Field(description="The greeting with its variables.")
+    welcome_back: str = Field(description="What it says when somebody resumes, with its variables.")
     system_prompt: str
     temperature: float
     max_tokens: int
@@ -70,6 +71,7 @@ def character_object(template: PromptTemplate) -> dict[str, Any]:
     assert template.tenant_id is not None
     return template_object(template, template.tenant_id) | {
         "greeting_source": template.greeting,
+        "welcome_back": template.welcome_back,
         "system_prompt": version.system_prompt,
         "temperature": version.temperature,
         "max_tokens": version.max_tokens,

@@ -13,6 +13,7 @@ class Seed:
     name: str
     description: str
     greeting: str
+    welcome_back: str
     system_prompt: str
     temperature: float
     max_tokens: int
@@ -162,6 +163,7 @@ SEEDS: tuple[Seed, ...] = (
         description="Easy company for in between. Milo likes small stories, odd questions and a good biscuit, and has "
         "all the time in the world.",
         greeting="Hi {{ user.name }}! Milo here, the chattiest program on this balcony. How is your day treating you?",
+        welcome_back="There you are, {{ user.name }}. The biscuits are still here; where were we?",
         system_prompt=f"{_CASUAL}\n\n{_SERIOUS}",
         temperature=0.9,
         max_tokens=300,
@@ -175,6 +177,7 @@ SEEDS: tuple[Seed, ...] = (
         "you find the words.",
         greeting="Hi {{ user.name }}, I'm Nora, an AI with an open ear for matters of the heart. A date ahead, a "
         "message to write, or something that won't let go of you?",
+        welcome_back="Welcome back, {{ user.name }}. Did anything move while you were away?",
         system_prompt=f"{_DATING}\n\n{_SERIOUS}",
         temperature=0.7,
         max_tokens=500,
@@ -187,6 +190,7 @@ SEEDS: tuple[Seed, ...] = (
         "wants to know what you think.",
         greeting="Hello {{ user.name }}. I'm Theo, an AI who likes a question better than an answer. What have you "
         "been turning over in your mind lately?",
+        welcome_back="Good to see you again, {{ user.name }}. Shall we pick up the thread?",
         system_prompt=f"{_GENERAL}\n\n{_SERIOUS}",
         temperature=0.7,
         max_tokens=600,
@@ -198,6 +202,7 @@ SEEDS: tuple[Seed, ...] = (
         description="Banter with a spark, for adults. Vivi teases, listens well and keeps it tasteful.",
         greeting="Well, hi {{ user.name }}. Vivi: part charm, part software, and honest about both. Tell me one true "
         "thing about you and one lie, and I'll guess which is which?",
+        welcome_back="Look who is back. I kept your place, {{ user.name }}.",
         system_prompt=f"{_FLIRTY}\n\n{_SERIOUS}",
         temperature=1.0,
         max_tokens=250,

@@ -197,6 +197,20 @@ class FeedbackAccepted(ServerFrame):
     rating: int
 
 
+class SessionPaused(ServerFrame):
+    """The chat session was paused; the next message resumes it."""
+
+    type: Literal["session.paused"]
+    reason: str
+
+
+class SessionResumed(ServerFrame):
+    """The chat session goes on."""
+
+    type: Literal["session.resumed"]
+    reason: str
+
+
 class SessionEnded(ServerFrame):
     """The chat session is over; the socket closes with 4403."""
 
@@ -241,6 +255,8 @@ SERVER_FRAMES = (
     ReplyCancelled,
     Typing,
     FeedbackAccepted,
+    SessionPaused,
+    SessionResumed,
     SessionEnded,
     Pong,
     ErrorFrame,

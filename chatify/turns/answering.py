@@ -16,6 +16,7 @@ from chatify.turns.runtime import Runtime
 MAX_WAITING = 5_000
 
 CUT_OFF = "listener.cut_off"
+_LIFE = frozenset({"session.paused", "session.resumed"})
 _ENDS = frozenset({"reply.completed", "reply.failed", "reply.cancelled"})
 
 
@@ -88,6 +89,8 @@ async def events_of_reply(
         elif event["type"] == "message.created" and _is_mine(event["message"], after_seq, mine):
             yield ended_event(event["message"])  # it began and ended while no word of it came
             return
+        elif event["type"] in _LIFE:
+            yield event
         elif event["type"] in (CUT_OFF, "session.ended"):
             return
 

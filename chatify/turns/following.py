@@ -29,7 +29,7 @@ async def follow(
     except BaseException:
         runtime.hub.leave(chat_session_id, follower)
         raise
-    room.know(chat_session.last_seq)
+    room.know(chat_session.last_seq, chat_session.status)
     if row is not None:
         _follow_running(runtime, room, row)
     return chat_session, room.live

@@ -37,6 +37,7 @@ from chatify.turns.rows import (
 from chatify.turns.spec import Accepted, Finished, Outcome, Reaped, Renewal, ReplySpec
 from chatify.turns.spending import check_replies_at_once
 from sessions.access import chat_sessions_for
+from sessions.lifecycle import Step, next_status
 from sessions.models import ChatSession, Message
 from sessions.objects import message_object
 from templates_app.rendering import clean
@@ -102,15 +103,18 @@ def _accept(
     changes = _accepted_changes(row, message, reply)
     write(insertion([message, reply] if reply else [message]), change(ChatSession, {"id": row.id}, changes))
     emit("message.created", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=message.id)
-    return Accepted(wire(message, row), message.seq, spec)
+    is_resumed = next_status(row.status, Step.MESSAGE) != row.status
+    if is_resumed:
+        emit("session.resumed", tenant_id=row.tenant_id, chat_session_id=row.id)
+    return Accepted(wire(message, row), message.seq, spec, is_resumed=is_resumed)
 
 
 def _accepted_changes(row: LockedChatSession, message: Message, reply: Message | None) -> dict[str, Any]:
     changes: dict[str, Any] = {"last_seq": message.seq, "last_activity": row.now}
     if reply is not None:
         changes.update(last_seq=reply.seq, running_reply_id=reply.id)
-    if row.status == ChatSession.Status.PAUSED:
-        changes["status"] = ChatSession.Status.ACTIVE
+    if (status := next_status(row.status, Step.MESSAGE)) != row.status:
+        changes.update(status=status, status_reason=Step.MESSAGE)
     if not row.title:
         changes["title"] = clean(message.content, MAX_TITLE)
     return changes

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+STATUS_EVENTS = {"paused": "session.paused", "active": "session.resumed"}
+
 
 @dataclass(frozen=True, slots=True)
 class Delta:
@@ -92,14 +94,22 @@ class Room:
     chat_session_id: UUID
     last_seq: int = -1
     is_over: bool = False
+    status: str = ""  # as it was told here; "" means that the database was not asked yet
     followers: set[Follower] = field(default_factory=set)
     live: LiveReply | None = None
     # Replies whose end is not told yet though the next one runs: it came from another process, and faster.
     overtaken: dict[UUID, LiveReply] = field(default_factory=dict)
 
-    def know(self, last_seq: int) -> None:
+    def know(self, last_seq: int, status: str = "") -> None:
         """Somebody who joined read it from the database. What came between their read and ours is told again."""
         self.last_seq = last_seq if self.last_seq < 0 else min(self.last_seq, last_seq)
+        self.status = self.status or status
+
+    def come_to(self, status: str, reason: str) -> None:
+        """It was paused or resumed: that is told if it is news. Its end has an order of its own (see Relay)."""
+        if self.status and status != self.status and status in STATUS_EVENTS and not self.is_over:
+            self.publish({"type": STATUS_EVENTS[status], "reason": reason})
+        self.status = status
 
     def close(self) -> bool:
         """The chat session is over. Whether that is news."""

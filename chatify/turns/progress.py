@@ -23,6 +23,8 @@ class Progress:
     is_over: bool
     running_reply_id: UUID | None
     is_gone: bool = False
+    status: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,17 @@ class Row:
 def progress_of(chat_session_ids: Iterable[UUID]) -> dict[UUID, Progress]:
     """The progress of these chat sessions; one that is gone is over."""
     ids = list(chat_session_ids)
-    fields = ("id", "last_seq", "status", "deleted_at", "running_reply_id")
+    fields = ("id", "last_seq", "status", "status_reason", "deleted_at", "running_reply_id")
     rows = ChatSession.objects.filter(id__in=ids).values_list(*fields)
     found = {
-        id_: Progress(last_seq, status == ChatSession.Status.ENDED or deleted_at is not None, running)
-        for id_, last_seq, status, deleted_at, running in rows
+        id_: Progress(
+            last_seq,
+            status == ChatSession.Status.ENDED or deleted_at is not None,
+            running,
+            status=status,
+            reason=reason,
+        )
+        for id_, last_seq, status, reason, deleted_at, running in rows
     }
     return {id_: found.get(id_, Progress(0, True, None, is_gone=True)) for id_ in ids}
 

@@ -85,6 +85,7 @@ class Relay:
                 room.overtaken
                 or progress.last_seq > room.last_seq
                 or progress.is_over != room.is_over
+                or progress.status != room.status
                 or is_silent
                 or has_ended
             ):
@@ -105,6 +106,8 @@ class Relay:
                     self._apply(found, row)
         progress = await in_db_thread(progress_of, [room.chat_session_id for room in rooms])
         for id_, one in progress.items():
+            if (room := self._hub.rooms.get(id_)) is not None:
+                room.come_to(one.status, one.reason)
             if one.is_gone:
                 self._hub.give_up(id_)
             if one.is_over:

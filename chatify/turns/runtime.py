@@ -29,6 +29,8 @@ from chatify.turns.spending import Charge
 
 RENEW_SECONDS = 5.0
 REVOKED_SECONDS = 2.5
+_LAST_EVENTS = frozenset({"session.ended", "session.deleted", "session.erased"})
+_LIFE_EVENTS = _LAST_EVENTS | {"session.paused", "session.resumed"}
 REAP_SECONDS = 10.0
 WATCH_SECONDS = 3.0
 RETRY_AFTER_SECONDS = 2.0
@@ -137,6 +139,9 @@ class Runtime:
     ) -> None:
         if sender is not None:
             sender.deliver(accepted_event(accepted))
+        room = self.hub.rooms.get(chat_session_id)
+        if accepted.is_resumed and room is not None:
+            room.come_to("active", "message")
         if not accepted.is_duplicate:
             meters.messages_accepted.inc()
             self.hub.message_created(chat_session_id, accepted.message, exclude=sender)
@@ -220,9 +225,10 @@ class Runtime:
             self._spawn(self.relay.catch_up([reaped.chat_session_id]))
 
     def _heard(self, event: bus.Event) -> None:
-        """Something happened outside of a turn: a view or the admin of this process ended a chat session."""
-        if event.name in ("session.ended", "session.deleted", "session.erased") and event.chat_session_id is not None:
-            self.replies.stop_all("cancelled", event.chat_session_id)
+        """Something happened outside of a turn: a view, the admin or a task of this process changed a chat session."""
+        if event.name in _LIFE_EVENTS and event.chat_session_id is not None:
+            if event.name in _LAST_EVENTS:
+                self.replies.stop_all("cancelled", event.chat_session_id)
             self.doorbell.ring(event.chat_session_id)
             self._spawn(self.relay.catch_up([event.chat_session_id]))
 

@@ -25,12 +25,16 @@ class ReplySpec:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A user message that is on disk. `reply` is set when this call started the reply to it."""
+    """A user message that is on disk. `reply` is set when this call started the reply to it.
+
+    `is_resumed`: it woke a chat session that was paused.
+    """
 
     message: dict[str, Any]
     seq: int
     reply: ReplySpec | None = None
     is_duplicate: bool = False
+    is_resumed: bool = False
 
 
 @dataclass(slots=True)

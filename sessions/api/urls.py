@@ -10,6 +10,8 @@ urlpatterns = [
     path("sessions/active/", views.ActiveChatSession.as_view(), name="session-active"),
     path("sessions/<uuid:chat_session_id>/", views.ChatSessionDetail.as_view(), name="session-detail"),
     path("sessions/<uuid:chat_session_id>/end/", views.EndChatSession.as_view(), name="session-end"),
+    path("sessions/<uuid:chat_session_id>/pause/", views.PauseChatSession.as_view(), name="session-pause"),
+    path("sessions/<uuid:chat_session_id>/resume/", views.ResumeChatSession.as_view(), name="session-resume"),
     path("sessions/<uuid:chat_session_id>/ticket/", views.ChatSessionTicket.as_view(), name="session-ticket"),
     path("sessions/<uuid:chat_session_id>/feedback/", views.ChatSessionFeedback.as_view(), name="session-feedback"),
 ]

@@ -122,6 +122,10 @@ def _object(chat_session: ChatSession, request: Request) -> dict[str, Any]:
     return chat_session_object(chat_session, ws_base(request._request))
 
 
+def _by_whom(request: Request) -> str:
+    return "by_application" if principal_of(request).is_api_key else "by_user"
+
+
 class ChatSessionList(APIView):
     """Start, history, delete all."""
 
@@ -216,8 +220,31 @@ class EndChatSession(APIView):
         """End it. A running reply is stopped; ending twice changes nothing."""
         chat_session = get_chat_session(principal_of(request), chat_session_id)
         body = read_body(request, EndBody)
-        default = "ended_by_application" if principal_of(request).is_api_key else "ended_by_user"
-        actions.end_chat_session(chat_session_id=chat_session.id, reason=body.reason or default)
+        actions.end_chat_session(chat_session_id=chat_session.id, reason=body.reason or f"ended_{_by_whom(request)}")
+        return Response(_object(get_chat_session(principal_of(request), chat_session_id), request))
+
+
+class PauseChatSession(APIView):
+    """A pause of a chat session."""
+
+    @extend_schema(operation_id="pause_session", request=None, responses=ChatSessionObject)
+    def post(self, request: Request, chat_session_id: UUID) -> Response:
+        """Pause it; the next message resumes it. Pausing twice changes nothing."""
+        chat_session = get_chat_session(principal_of(request), chat_session_id)
+        read_body(request, Body)
+        actions.pause_chat_session(chat_session_id=chat_session.id, reason=f"paused_{_by_whom(request)}")
+        return Response(_object(get_chat_session(principal_of(request), chat_session_id), request))
+
+
+class ResumeChatSession(APIView):
+    """The end of a pause."""
+
+    @extend_schema(operation_id="resume_session", request=None, responses=ChatSessionObject)
+    def post(self, request: Request, chat_session_id: UUID) -> Response:
+        """Resume it; the personality may greet back, as a message. Resuming what is active changes nothing."""
+        chat_session = get_chat_session(principal_of(request), chat_session_id)
+        read_body(request, Body)
+        actions.resume_chat_session(chat_session_id=chat_session.id, reason=f"resumed_{_by_whom(request)}")
         return Response(_object(get_chat_session(principal_of(request), chat_session_id), request))
 
 

@@ -82,7 +82,7 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
     def get_fieldsets(self, request: HttpRequest, obj: PromptTemplate | None = None) -> list[Any]:
         """Who it is, how it talks, who may have it; and how a prompt ends up, once there is one."""
         sections: list[Any] = [
-            ("Who it is", {"fields": ("name", "slug", "description", "greeting")}),
+            ("Who it is", {"fields": ("name", "slug", "description", "greeting", "welcome_back")}),
             (
                 "How it talks",
                 {"fields": ("system_prompt", "personality_traits", "temperature", "max_tokens", "model_name")},

@@ -43,6 +43,9 @@ class CharacterBody(Body):
         None, description="What it is like, for those who choose."
     )
     greeting: Annotated[str, Field(max_length=1000), Newlines] | None = Field(None, description="What it says first.")
+    welcome_back: Annotated[str, Field(max_length=1000), Newlines] | None = Field(
+        None, description="What it says when somebody resumes a conversation that was paused."
+    )
     system_prompt: Annotated[str, Newlines] | None = Field(
         None, description="What the model is told, at most 20,000 characters."
     )

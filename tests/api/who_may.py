@@ -243,6 +243,8 @@ TABLE: dict[str, Row] = {
     "PATCH session-detail": Row({**CHAT, **to(200, *OWNERS)}),
     "DELETE session-detail": Row({**CHAT, **to(204, *OWNERS)}),
     "POST session-end": Row({**CHAT, **to(200, *OWNERS)}),
+    "POST session-pause": Row({**CHAT, **to(200, *OWNERS)}),
+    "POST session-resume": Row({**CHAT, **to(200, *OWNERS)}),
     "POST session-ticket": Row({**CHAT, **to(201, *OWNERS)}),
     "POST session-feedback": Row({**CHAT, **to(201, *OWNERS)}),
     # Turns

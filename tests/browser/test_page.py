@@ -243,6 +243,26 @@ def test_ended_conversation_offers_a_new_one(chat: ChatPage) -> None:
     expect(chat.messages).to_have_count(0)
 
 
+def test_paused_conversation_is_resumed_with_a_greeting(chat: ChatPage) -> None:
+    chat.start(name="Ada")
+    chat.ask("[[say:Hello.]]")
+    chat.choose(chat.options, "Pause conversation")
+    expect(chat.page.get_by_text("Paused. Go on whenever you like.")).to_be_visible()
+    chat.page.get_by_role("button", name="Resume").click()
+    expect(chat.page.get_by_text("There you are, Ada.")).to_be_visible()
+    expect(chat.page.get_by_text("Paused.")).to_have_count(0)
+    expect(chat.composer).to_be_focused()
+
+
+def test_message_wakes_a_paused_conversation(chat: ChatPage) -> None:
+    chat.start()
+    chat.ask("[[say:Hello.]]")
+    chat.choose(chat.options, "Pause conversation")
+    expect(chat.page.get_by_text("Paused.")).to_be_visible()
+    assert chat.ask("[[say:And on we go.]]") == "And on we go."
+    expect(chat.page.get_by_text("Paused.")).to_have_count(0)
+
+
 def test_unknown_conversation_says_what_to_do(chat: ChatPage) -> None:
     chat.open("/?c=00000000-0000-7000-8000-000000000000")
     expect(chat.page.get_by_role("heading", name="This conversation is not here")).to_be_visible(timeout=SLOW)

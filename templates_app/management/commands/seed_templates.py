@@ -13,7 +13,7 @@ from templates_app.actions import Draft, save_personality
 from templates_app.models import PromptTemplate
 from templates_app.seeds import SEEDS, Seed
 
-_FIELDS = ("name", "description", "greeting", "adult_only")
+_FIELDS = ("name", "description", "greeting", "welcome_back", "adult_only")
 
 
 class Command(BaseCommand):

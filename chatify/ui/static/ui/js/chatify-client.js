@@ -103,6 +103,8 @@ export class ChatifyClient {
   deleteSession(id) { return this.#call("DELETE", `sessions/${id}/`); }
   deleteAllSessions() { return this.#call("DELETE", "sessions/"); }
   endSession(id) { return this.#call("POST", `sessions/${id}/end/`); }
+  pauseSession(id) { return this.#call("POST", `sessions/${id}/pause/`); }
+  resumeSession(id) { return this.#call("POST", `sessions/${id}/resume/`); }
   stopReply(id) { return this.#call("POST", `sessions/${id}/stop/`); }
   retryReply(id, messageId) { return this.#call("POST", `sessions/${id}/messages/${messageId}/retry/`); }
   createTicket(id, options) { return this.#call("POST", `sessions/${id}/ticket/`, options); }

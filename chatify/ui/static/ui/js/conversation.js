@@ -102,10 +102,12 @@ export class Conversation {
   }
 
   #openMenu(button) {
-    const end = { label: "End conversation", icon: "stop", run: () => this.#end() };
+    const pause = { label: "Pause conversation", icon: "pause", run: () => this.#step("pauseSession") };
+    const end = { label: "End conversation", icon: "stop", run: () => this.#step("endSession") };
+    const steps = { active: [pause, end], paused: [end], ended: [] }[this.#session.status];
     openMenu(button, [
       { label: "Rename", icon: "pencil", run: () => this.#host.onRename(this.#session) },
-      ...(this.#session.status === "ended" ? [] : [end]),
+      ...steps,
       { label: "Delete", icon: "trash", isDanger: true, run: () => this.#host.onDelete(this.#session) },
     ]);
   }
@@ -122,13 +124,19 @@ export class Conversation {
   }
 
   #showFoot() {
-    const isEnded = this.#session.status === "ended";
-    const state = isEnded ? "ended" : "open";
-    if (this.#foot.dataset.state === state) return;
-    this.#foot.dataset.state = state;
-    this.element.classList.toggle("is-ended", isEnded);
+    const { status } = this.#session;
+    if (this.#foot.dataset.state === status) return;
+    this.#foot.dataset.state = status;
+    this.element.classList.toggle("is-ended", status === "ended");
     const disclosure = h("p", { class: "disclosure" }, icon("spark"), h("span", {}, this.#session.disclosure));
-    this.#foot.replaceChildren(isEnded ? this.#endedPanel() : this.#composer.element, disclosure);
+    const panel = { ended: () => [this.#endedPanel()], paused: () => [this.#pausedPanel(), this.#composer.element] }[status];
+    this.#foot.replaceChildren(...(panel ? panel() : [this.#composer.element]), disclosure);
+  }
+
+  #pausedPanel() {
+    return h("div", { class: "paused", role: "status" },
+      h("p", {}, h("strong", {}, "Paused."), " Go on whenever you like."),
+      h("button", { type: "button", class: "button", on: { click: () => this.#resume() } }, "Resume"));
   }
 
   #endedPanel() {
@@ -255,9 +263,15 @@ export class Conversation {
     }
   }
 
-  async #end() {
+  async #resume() {
+    await this.#step("resumeSession");
+    this.focus();
+  }
+
+  /** @param {"pauseSession" | "resumeSession" | "endSession"} call of the client */
+  async #step(call) {
     try {
-      this.#onSession((await this.#client.endSession(this.#session.id)) ?? { status: "ended" });
+      this.#onSession(await this.#client[call](this.#session.id));
     } catch (error) {
       this.#tell(error);
     }

@@ -126,7 +126,7 @@ export class Sidebar {
     const open = h("a", { class: "entry__open", href: `?c=${encodeURIComponent(id)}`, "aria-current": isActive && "page",
       on: { click: (event) => this.#onOpen(event, id) } }, avatar(name, template, "small"),
       h("span", { class: "entry__text" }, h("span", { class: "entry__title" }, title || "New conversation"),
-        h("span", { class: "entry__sub" }, status === "ended" ? `${name} · ended` : name)));
+        h("span", { class: "entry__sub" }, status === "active" ? name : `${name} · ${status}`)));
     const more = iconButton("more", `Options for ${title || "New conversation"}`, { class: "icon-button icon-button--small entry__more",
       "aria-haspopup": "menu", on: { click: ({ currentTarget }) => this.#openMenu(currentTarget, session) } });
     return h("li", { class: "entry", data: { session: id } }, open, more);
