@@ -72,6 +72,9 @@ def _talk(ada: ApiClient) -> tuple[Socket, Socket]:
     phone.send("message.send", event_id="wrong", content="", shoe_size=43)
     phone.recv_until("error")
     laptop.recv_until("typing.stop")
+    for step in ("pause", "resume"):
+        ada.post(f"/api/v1/sessions/{id_}/{step}/").raise_for_status()
+        phone.recv_until(f"session.{step}d")
     ada.post(f"/api/v1/sessions/{id_}/end/", {})
     assert phone.wait_closed() == laptop.wait_closed() == 4403
     return phone, laptop
