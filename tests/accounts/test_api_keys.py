@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from chatify.accounts import credentials, tenancy
 from chatify.accounts.actions import ensure_tenant
-from chatify.accounts.models import ApiKey
+from chatify.accounts.models import ApiKey, AuditEntry
 from tests.accounts.signups import (
     KEYS,
     ME,
@@ -398,6 +398,15 @@ def test_command_refuses_what_it_does_not_know(options: dict[str, object]):
     with pytest.raises(CommandError, match=next(iter(options)).replace("_", "-")):
         call_command("create_api_key", tenant="demo", name="x", **options)
     assert not ApiKey.objects.exists()
+
+
+@pytest.mark.django_db
+def test_command_tells_the_audit_log_of_a_new_tenant(capsys: pytest.CaptureFixture[str]):
+    for _ in range(2):
+        call_command("create_api_key", tenant="brand-new", name="x")
+    capsys.readouterr()
+    actions = AuditEntry.objects.filter(actor_kind="system").order_by("id").values_list("action", flat=True)
+    assert list(actions) == ["tenant.created", "key.created", "key.created"]
 
 
 @pytest.mark.django_db

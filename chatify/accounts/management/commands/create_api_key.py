@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from chatify.accounts.actions import ensure_tenant
+from chatify.accounts.audit import record
+from chatify.accounts.models import Tenant
 from chatify.accounts.principal import SCOPES
 from chatify.accounts.tenancy import issue_api_key
 from chatify.common.errors import ChatifyError
@@ -35,7 +37,10 @@ class Command(BaseCommand):
             raise CommandError(f"--scopes: there are {', '.join(SCOPES)}, with commas and no spaces between them.")
         if days is not None and not 1 <= days <= MAX_DAYS:
             raise CommandError(f"--expires-in-days: 1 to {MAX_DAYS}.")
+        is_new = not Tenant.objects.filter(slug=options["tenant"]).exists()
         tenant = ensure_tenant(slug=options["tenant"])
+        if is_new:
+            record("tenant.created", who=None, tenant_id=tenant.id, subject_id=tenant.id)
         if tenant.deleted_at is not None:
             raise CommandError("This tenant is deleted. Staff can restore it in the admin.")
         expires_at = None if days is None else timezone.now() + timedelta(days=days)
