@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
+from playwright.sync_api import Page, expect
 
 from chatify.accounts.actions import ensure_tenant, upsert_end_user
 from chatify.accounts.models import User
@@ -16,6 +17,10 @@ from chatify.accounts.profile import UserInput
 from sessions.actions import start_chat_session
 from sessions.models import ChatSession, Message
 from templates_app.models import PromptTemplate
+from tests.services.server import Server
+
+BROWSER_EMAIL = "boss@example.com"
+BROWSER_PASSWORD = "a-long-password"
 
 
 @pytest.fixture
@@ -107,3 +112,29 @@ def form_of(template: PromptTemplate | None = None, **changes: Any) -> dict[str,
     history = {"versions-TOTAL_FORMS": 0, "versions-INITIAL_FORMS": 0} if template else {}
     sent = {**values, **switches, **history, **changes}
     return {name: value.replace("\n", "\r\n") if isinstance(value, str) else value for name, value in sent.items()}
+
+
+# In a real browser --------------------------------------------------------------------------------
+@pytest.fixture
+def problems(page: Page) -> list[str]:
+    """What the browser complained about."""
+    found: list[str] = []
+    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+@pytest.fixture
+def admin(page: Page, server: Server, problems: list[str]) -> Page:
+    """The admin's first page, signed in."""
+    code = (
+        f"from chatify.accounts.models import User; name, password = '{BROWSER_EMAIL}', '{BROWSER_PASSWORD}';"
+        "User.objects.filter(email=name) or User.objects.create_superuser(name, password)"
+    )
+    server.manage("shell", "-c", code)
+    page.goto(f"{server.url}/admin/")
+    page.get_by_label("E-mail").fill(BROWSER_EMAIL)
+    page.get_by_label("Password").fill(BROWSER_PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Personalities on offer")).to_be_visible()
+    return page

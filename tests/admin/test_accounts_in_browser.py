@@ -12,34 +12,6 @@ from tests.services.server import Server
 
 pytestmark = pytest.mark.parametrize("server", ["embedded"], indirect=True)
 
-EMAIL = "keeper@example.com"
-PASSWORD = "a-long-password"
-
-
-@pytest.fixture
-def problems(page: Page) -> list[str]:
-    """What the browser complained about."""
-    found: list[str] = []
-    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: found.append(str(error)))
-    return found
-
-
-@pytest.fixture
-def keeper(page: Page, server: Server, problems: list[str]) -> Page:
-    """The browser of somebody who may do everything in the admin."""
-    code = (
-        "from chatify.accounts.models import User;"
-        f"name = '{EMAIL}'; User.objects.filter(email=name) or User.objects.create_superuser(name, '{PASSWORD}')"
-    )
-    server.manage("shell", "-c", code)
-    page.goto(f"{server.url}/admin/")
-    page.get_by_label("E-mail").fill(EMAIL)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Personalities on offer")).to_be_visible()
-    return page
-
 
 def _press(page: Page, name: str) -> None:
     page.get_by_role("link", name=re.compile(rf"\b{name}$")).first.click()
@@ -50,52 +22,52 @@ def _open_end_user(page: Page, server: Server, client: ApiClient) -> None:
     page.locator("#result_list tbody th a").first.click()
 
 
-def test_replaced_key_is_shown_once(keeper: Page, server: Server, problems: list[str]) -> None:
+def test_replaced_key_is_shown_once(admin: Page, server: Server, problems: list[str]) -> None:
     server.manage("create_api_key", "--tenant", "keeping", "--name", "Shop")
-    keeper.goto(f"{server.url}/admin/accounts/apikey/?q=keeping")
-    keeper.locator("#result_list tbody th a").first.click()
-    _press(keeper, "Replace")
-    keeper.get_by_label("The old key still works for").select_option("One hour")
-    keeper.get_by_role("button", name="Replace it").click()
-    key = keeper.locator("code.api-key").inner_text()
+    admin.goto(f"{server.url}/admin/accounts/apikey/?q=keeping")
+    admin.locator("#result_list tbody th a").first.click()
+    _press(admin, "Replace")
+    admin.get_by_label("The old key still works for").select_option("One hour")
+    admin.get_by_role("button", name="Replace it").click()
+    key = admin.locator("code.api-key").inner_text()
     answer = httpx.get(f"{server.url}/api/v1/sessions/?user=somebody", headers={"X-API-Key": key}, trust_env=False)
     assert answer.status_code == 200
-    expect(keeper.get_by_text("replaced", exact=True)).to_be_visible()
-    keeper.reload()
-    expect(keeper.locator("code.api-key")).to_have_count(0)
+    expect(admin.get_by_text("replaced", exact=True)).to_be_visible()
+    admin.reload()
+    expect(admin.locator("code.api-key")).to_have_count(0)
     assert problems == []
 
 
 def test_export_is_downloaded_and_the_person_erased(
-    keeper: Page, server: Server, alice: ApiClient, problems: list[str]
+    admin: Page, server: Server, alice: ApiClient, problems: list[str]
 ) -> None:
     chat_session = alice.start(name="Alice")
     alice.send(chat_session["id"], "Keep this")
-    _open_end_user(keeper, server, alice)
-    with keeper.expect_download() as download:
-        _press(keeper, "Export")
+    _open_end_user(admin, server, alice)
+    with admin.expect_download() as download:
+        _press(admin, "Export")
     exported = json.loads(download.value.path().read_text())
     assert exported["user"]["name"] == "Alice"
     assert "Keep this" in [message["content"] for message in exported["messages"]]
-    _press(keeper, "Erase")
-    keeper.get_by_role("button", name="Erase for good").click()
-    expect(keeper.get_by_text("This field is required.")).to_be_visible()
-    keeper.get_by_label("Type the external_id to confirm").fill(alice.external_id)
-    keeper.get_by_role("button", name="Erase for good").click()
-    expect(keeper.get_by_text("The person is erased.")).to_be_visible()
+    _press(admin, "Erase")
+    admin.get_by_role("button", name="Erase for good").click()
+    expect(admin.get_by_text("This field is required.")).to_be_visible()
+    admin.get_by_label("Type the external_id to confirm").fill(alice.external_id)
+    admin.get_by_role("button", name="Erase for good").click()
+    expect(admin.get_by_text("The person is erased.")).to_be_visible()
     assert alice.get(f"/api/v1/sessions/{chat_session['id']}/").status_code == 404
     assert problems == []
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_pages_fit_the_screen(keeper: Page, server: Server, alice: ApiClient, width: int) -> None:
+def test_pages_fit_the_screen(admin: Page, server: Server, alice: ApiClient, width: int) -> None:
     alice.start()
-    keeper.set_viewport_size({"width": width, "height": 800})
+    admin.set_viewport_size({"width": width, "height": 800})
     for path in ("tenant/", "tenant/?q=demo", "apikey/add/", "user/add/", "auditentry/", "user/"):
-        keeper.goto(f"{server.url}/admin/accounts/{path}")
-        assert (path, keeper.evaluate("document.documentElement.scrollWidth <= innerWidth")) == (path, True)
+        admin.goto(f"{server.url}/admin/accounts/{path}")
+        assert (path, admin.evaluate("document.documentElement.scrollWidth <= innerWidth")) == (path, True)
     for path in ("tenant/", "user/", "apikey/", "enduser/", "auditentry/"):
-        keeper.goto(f"{server.url}/admin/accounts/{path}")
-        keeper.locator("#result_list tbody a[href*='/change/']").first.click()
-        expect(keeper.locator("#content-main form").first).to_be_visible()
-        assert (path, keeper.evaluate("document.documentElement.scrollWidth <= innerWidth")) == (path, True)
+        admin.goto(f"{server.url}/admin/accounts/{path}")
+        admin.locator("#result_list tbody a[href*='/change/']").first.click()
+        expect(admin.locator("#content-main form").first).to_be_visible()
+        assert (path, admin.evaluate("document.documentElement.scrollWidth <= innerWidth")) == (path, True)

@@ -10,38 +10,11 @@ from tests.services.server import Server
 
 pytestmark = pytest.mark.parametrize("server", ["embedded"], indirect=True)
 
-EMAIL = "boss@example.com"
-PASSWORD = "a-long-password"
 PAGES = (
     "", "templates_app/prompttemplate/", "templates_app/prompttemplate/add/", "chat_sessions/chatsession/",
     "chat_sessions/feedback/", "accounts/enduser/", "accounts/tenant/", "accounts/apikey/add/", "accounts/user/add/",
     "auth/group/add/",
 )  # fmt: skip
-
-
-@pytest.fixture
-def problems(page: Page) -> list[str]:
-    """What the browser complained about."""
-    found: list[str] = []
-    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: found.append(str(error)))
-    return found
-
-
-@pytest.fixture
-def admin(page: Page, server: Server, problems: list[str]) -> Page:
-    """The admin's first page, signed in."""
-    code = (
-        "from chatify.accounts.models import User;"
-        f"name = '{EMAIL}'; User.objects.filter(email=name) or User.objects.create_superuser(name, '{PASSWORD}')"
-    )
-    server.manage("shell", "-c", code)
-    page.goto(f"{server.url}/admin/")
-    page.get_by_label("E-mail").fill(EMAIL)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Personalities on offer")).to_be_visible()
-    return page
 
 
 def _open_prompt(admin: Page, server: Server, name: str) -> None:

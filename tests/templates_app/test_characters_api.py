@@ -1,86 +1,30 @@
 """A tenant's own personalities over REST, each test with a tenant of its own."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from templates_app.objects import CharacterObject
 from tests.accounts.signups import audit_of, end_user_token, rows
 from tests.api.checks import fields_of, on_sqlite, outcome, path_of
-from tests.api.tenants import insert_key, insert_tenant
 from tests.client import ApiClient
 from tests.conftest import MakeClient
 from tests.services.server import Server
-
-TEMPLATES = "/api/v1/templates/"
-SESSIONS = "/api/v1/sessions/"
-PROMPT = "You are Ina, who sails.\nAsk {{ user.name }} about the sea."
-OFFERED = {
-    "slug", "name", "description", "greeting", "personality_traits", "adult_only", "is_default", "is_own", "is_active",
-    "version", "created_at", "updated_at",
-}  # fmt: skip
-WRITTEN = {"greeting_source", "welcome_back", "system_prompt", "temperature", "max_tokens", "model"}
-
-Create = Callable[..., httpx.Response]
-KeyOf = Callable[..., ApiClient]
-
-
-@pytest.fixture
-def tenant_id(server: Server) -> str:
-    return insert_tenant(server)
-
-
-@pytest.fixture
-def owner(tenant_id: str, server: Server, make_client: MakeClient) -> ApiClient:
-    """A client with a key that may do everything."""
-    return make_client(server, key=insert_key(server, tenant_id))
-
-
-@pytest.fixture
-def stranger(server: Server, make_client: MakeClient) -> ApiClient:
-    """A client of another tenant."""
-    return make_client(server, key=insert_key(server, insert_tenant(server)))
-
-
-@pytest.fixture
-def key_of(tenant_id: str, server: Server, make_client: MakeClient) -> KeyOf:
-    """Clients with other keys of the tenant: `key_of("chat")`."""
-    return lambda *scopes: make_client(server, key=insert_key(server, tenant_id, *scopes))
-
-
-def create(client: ApiClient, **body: Any) -> httpx.Response:
-    return client.post(TEMPLATES, {"name": "Captain Ina", "system_prompt": PROMPT, **body})
-
-
-def made(client: ApiClient, **body: Any) -> dict[str, Any]:
-    answer = create(client, **body)
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-def copied(client: ApiClient, copy_of: str, **body: Any) -> httpx.Response:
-    return client.post(TEMPLATES, {"copy_of": copy_of, **body})
-
-
-def change(client: ApiClient, which: str, **body: Any) -> httpx.Response:
-    return client.patch(f"{TEMPLATES}{which}/", body)
-
-
-def detail(client: ApiClient, slug: str) -> httpx.Response:
-    return client.get(f"{TEMPLATES}{slug}/")
-
-
-def slugs(client: ApiClient, **params: Any) -> list[str]:
-    return [one["slug"] for one in client.get(TEMPLATES, params=params).json()["results"]]
-
-
-def at_once(*jobs: Callable[[], httpx.Response]) -> list[httpx.Response]:
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        return [future.result() for future in [pool.submit(job) for job in jobs]]
+from tests.templates_app.characters import (
+    OFFERED,
+    PROMPT,
+    SESSIONS,
+    TEMPLATES,
+    WRITTEN,
+    KeyOf,
+    at_once,
+    change,
+    copied,
+    create,
+    detail,
+    made,
+    slugs,
+)
 
 
 # Making -------------------------------------------------------------------------------------------
@@ -222,87 +166,6 @@ def test_one_name_at_once_gets_many_slugs(owner: ApiClient):
     assert {answer.status_code for answer in answers} == {201}
     expected = {"captain-ina", *(f"captain-ina-{number}" for number in range(2, 9))}
     assert {answer.json()["slug"] for answer in answers} == expected == set(slugs(owner, own=True))
-
-
-# What is checked ----------------------------------------------------------------------------------
-BAD_TEXTS = [
-    ("system_prompt", "Be kind.\nYou are a real human being.", "claims_human", "Line 2, column 1: “You are a real"),
-    ("system_prompt", "Say hi to {{ user.nmae }}", "unknown_variable", "Line 1, column 11: {{ user.nmae }} is not"),
-    ("system_prompt", " \n ", "empty", "Line 1, column 1: A personality needs a prompt."),
-    ("system_prompt", "a" * 20_001, "too_long", "Line 1, column 20001: This has 20,001 characters"),
-    ("greeting", "Hi, I am a real person.", "claims_human", "Line 1, column 1: “Hi, I am a real person."),
-    ("greeting", "Feeling {{ mood }}?", "unknown_variable", "Line 1, column 9: {{ mood }} is not"),
-    ("description", "A real human being to talk to.", "claims_human", "Line 1, column 1:"),
-    ("name", "Anna, a real person", "claims_human", "Line 1, column 1:"),
-]
-
-
-@pytest.mark.parametrize(("field", "text", "code", "message"), BAD_TEXTS)
-@on_sqlite
-def test_bad_text_is_refused_with_its_place(owner: ApiClient, field: str, text: str, code: str, message: str):
-    made(owner, slug="ina")
-    for answer in (create(owner, **{field: text}), change(owner, "ina", **{field: text})):
-        assert outcome(answer) == (400, "invalid_input")
-        assert fields_of(answer) == [(field, code)]
-        assert answer.json()["errors"][0]["message"].startswith(message)
-        assert answer.json()["detail"].startswith(f"{field}: {message}")
-    assert slugs(owner, own=True) == ["ina"]
-    assert detail(owner, "ina").json()["version"] == 1
-
-
-@on_sqlite
-def test_every_bad_text_is_named(owner: ApiClient):
-    body = {"system_prompt": "{{ a }}\n{{ b }}", "greeting": "{% if %}", "personality_traits": ["ok", "not a robot"]}
-    expected = [
-        ("greeting", "unknown_variable"), ("system_prompt", "unknown_variable"), ("system_prompt", "unknown_variable"),
-        ("personality_traits.1", "claims_human"),
-    ]  # fmt: skip
-    assert fields_of(create(owner, **body)) == expected
-    assert len(fields_of(create(owner, system_prompt="{{ a }}\n" * 50))) == 20
-
-
-@on_sqlite
-def test_copied_text_is_checked_with_the_rest(owner: ApiClient):
-    answer = copied(owner, "casual_chat", greeting="I am human.")
-    assert fields_of(answer) == [("greeting", "claims_human")]
-
-
-BAD_FIELDS = [
-    {"name": ""}, {"name": "  "}, {"name": "a" * 81}, {"name": "a\nb"}, {"name": 7}, {"description": "a" * 401},
-    {"greeting": "a" * 1001}, {"temperature": -0.1}, {"temperature": 2.1}, {"temperature": "1"}, {"temperature": True},
-    {"max_tokens": 0}, {"max_tokens": 32_001}, {"max_tokens": 1.5}, {"personality_traits": "warm"},
-    {"personality_traits": [str(n) for n in range(13)]}, {"model": "a" * 121}, {"adult_only": "yes"}, {"is_active": 1},
-    {"system_prompt": 5}, {"is_default": True}, {"tenant": "x"}, {"id": "01a1faa2-5454-7426-8328-dea0e0448537"},
-    {"deleted_at": None},
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("bad", BAD_FIELDS, ids=lambda bad: str(bad)[:40])
-@on_sqlite
-def test_bad_field_is_refused(owner: ApiClient, bad: dict[str, Any]):
-    made(owner, slug="ina")
-    before = detail(owner, "ina").json()
-    for answer in (create(owner, **bad), change(owner, "ina", **bad)):
-        assert outcome(answer) == (400, "invalid_input")
-        assert [field for field, _ in fields_of(answer)] == list(bad)
-    assert slugs(owner, own=True) == ["ina"]
-    assert detail(owner, "ina").json() == before
-
-
-@pytest.mark.parametrize("trait", ["", "a" * 41, "a\nb", " ", 5])
-@on_sqlite
-def test_bad_trait_is_refused_with_its_place(owner: ApiClient, trait: object):
-    answer = create(owner, personality_traits=["kind", trait])
-    assert [field for field, _ in fields_of(answer)] == ["personality_traits.1"]
-
-
-@on_sqlite
-def test_only_the_model_on_offer_can_be_chosen(owner: ApiClient):
-    assert made(owner, slug="ina", model="test-model")["model"] == "test-model"
-    assert change(owner, "ina", model="").json()["model"] == ""
-    for answer in (create(owner, model="gpt-9"), change(owner, "ina", model="gpt-9")):
-        assert outcome(answer) == (400, "unknown_model")
-        assert fields_of(answer) == [("model", "unknown_model")]
 
 
 # For adults ---------------------------------------------------------------------------------------
