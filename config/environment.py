@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from chatify.llm.prices import Price, parse_prices
+
 _WITH_HOST = ("http", "https", "redis", "rediss", "amqp", "amqps")
 MIN_SECRET = 32
 
@@ -84,6 +86,16 @@ def secret(env: environ.Env, name: str, *, derived_from: str) -> str:
     if len(value) < MIN_SECRET:
         raise ImproperlyConfigured(f"{name} has to be at least {MIN_SECRET} characters long.")
     return value
+
+
+def prices(env: environ.Env, name: str) -> dict[str, Price]:
+    """Prices of models, `model=prompt:completion` in US dollars per million tokens. Raises ImproperlyConfigured."""
+    try:
+        return parse_prices(str(env.ENVIRON.get(name, "")))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} has to be like model=0.25:2,other=1:8 (US dollars for a million tokens); {error} is not."
+        ) from None
 
 
 def _lines(file: Path) -> list[tuple[str, str]]:

@@ -45,6 +45,7 @@ DEMO_API_KEY = env.str("DEMO_API_KEY", default="")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="").strip()
 OPENAI_BASE_URL = environment.url(env, "OPENAI_BASE_URL", ("http", "https"), "https://api.openai.com/v1")
 CHAT_MODEL = env.str("CHAT_MODEL", default="gpt-5-mini") if OPENAI_API_KEY else "offline-companion"
+MODEL_PRICES = environment.prices(env, "MODEL_PRICES")
 CONTEXT_MESSAGES = environment.integer(env, "CONTEXT_MESSAGES", 15, most=20)
 PAUSE_AFTER_SECONDS = environment.integer(env, "PAUSE_AFTER_SECONDS", 300)
 END_AFTER_SECONDS = environment.integer(env, "END_AFTER_SECONDS", 3600, most=31_536_000)
@@ -96,6 +97,7 @@ INSTALLED_APPS = [
     "chatify.events",
     "templates_app",
     "sessions",
+    "chatify.memory",
     "chatify.ui",
     "chatify.operations",
 ]
@@ -197,12 +199,17 @@ if REDIS_URL:
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": REDIS_URL,
             "KEY_PREFIX": "chatify",
-            "OPTIONS": {"socket_timeout": 3, "socket_connect_timeout": 3},
+            "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
         }
     }
 else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}}
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 10_000, "CULL_FREQUENCY": 10},
+        }
+    }
 CELERY_IS_EMBEDDED = CELERY_BROKER_URL == "memory://"
 
 # Mail ---------------------------------------------------------------------------------------------

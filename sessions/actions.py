@@ -184,7 +184,7 @@ def _come_to(status: str, rows: Sequence[ChatSession], reason: str) -> int:
     now, ids = timezone.now(), [row.id for row in rows]
     changes: dict[str, Any] = {"status": status, "status_reason": reason}
     if status == ChatSession.Status.ENDED:
-        changes |= {"ended_at": now, "end_reason": reason}
+        changes |= {"ended_at": now, "end_reason": reason, "memory_due_at": now}
         request_cancel(chat_session_ids=ids)
     if reason != BY_SILENCE:
         changes["last_activity"] = now

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from chatify.accounts.models import EndUser, Tenant
 from chatify.common.ids import uuid7
@@ -42,6 +43,17 @@ class ChatSession(models.Model):
 
         AI = "ai", "AI"
 
+    class ChosenBy(models.TextChoices):
+        """What decided on the personality."""
+
+        EXPLICIT = "explicit"
+        PREFERENCE = "preference"
+        SATISFACTION = "satisfaction"
+        CONTEXT = "context"
+        TIME = "time", "time of day"
+        DEFAULT = "default"
+        SWITCH = "switch"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     end_user = models.ForeignKey(EndUser, on_delete=models.CASCADE, related_name="chat_sessions")
@@ -66,9 +78,30 @@ class ChatSession(models.Model):
     end_reason = models.CharField(max_length=40, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
 
+    # Why it is this personality, and which other one was suggested (or has been, and is not suggested again).
+    chosen_by = models.CharField(max_length=12, choices=ChosenBy, default=ChosenBy.EXPLICIT)
+    choice_reason = models.CharField(max_length=200, blank=True)
+    suggested_template = models.ForeignKey(
+        PromptTemplate, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    suggestion_reason = models.CharField(max_length=200, blank=True)
+    suggested_before = models.JSONField(default=list, blank=True, editable=False)
+
+    # What memory has done and has to do (chatify.memory). `context_version` is raised by every change of a summary:
+    # what was cached before is old. While `memory_due_at` lies ahead because a worker is at it, `memory_claim` is that
+    # worker's; whoever finds another claim there when it wants to write has lost it.
+    summarized_seq = models.PositiveIntegerField(default=0, editable=False)
+    facts_seq = models.PositiveIntegerField(default=0, editable=False)
+    context_version = models.PositiveIntegerField(default=0, editable=False)
+    memory_due_at = models.DateTimeField(null=True, editable=False)
+    memory_claim = models.UUIDField(null=True, editable=False)
+    memory_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    memory_error = models.CharField(max_length=200, blank=True, editable=False)
+
     objects = ChatSessionQuerySet.as_manager()
     tenant_id: UUID
     end_user_id: UUID
+    suggested_template_id: UUID | None
     template_id: UUID
     version_id: UUID
 
@@ -86,6 +119,9 @@ class ChatSession(models.Model):
                 name="chat_session_silent",
             ),
             models.Index(fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="chat_session_deleted"),
+            models.Index(
+                fields=["memory_due_at"], condition=Q(memory_due_at__isnull=False), name="chat_session_memory_due"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -190,6 +226,50 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seq}. {self.role}"
+
+
+class Summary(models.Model):
+    """What was said up to a message, compressed: the summary before it, with the messages of its own range.
+
+    So the latest one stands for all that came before, and each says what it was made of. Ranges neither overlap nor
+    leave gaps; messages stay as they are.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    chat_session = models.ForeignKey(ChatSession, on_delete=models.CASCADE, related_name="summaries")
+    from_seq = models.PositiveIntegerField()
+    to_seq = models.PositiveIntegerField()
+    text = models.TextField()
+    # "extractive": sentences picked without a model. The version is that of the prompt, 0 the one that is built in.
+    model = models.CharField(max_length=120)
+    prompt_version = models.PositiveIntegerField(default=0)
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
+    is_usage_estimated = models.BooleanField(default=False)
+    cost = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True, help_text="In US dollars.")
+    # Its text does not fit any more what it was made of; it is used until it has been made again.
+    is_stale = models.BooleanField(default=False)
+    edited_at = models.DateTimeField(null=True, blank=True)
+    edited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    chat_session_id: UUID
+    tenant_id: UUID
+
+    class Meta:
+        verbose_name_plural = "summaries"
+        ordering: ClassVar = ["chat_session", "from_seq"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["chat_session", "from_seq"], name="summary_range_once"),
+            models.UniqueConstraint(fields=["chat_session", "to_seq"], name="summary_end_once"),
+            models.CheckConstraint(condition=Q(from_seq__gte=1, to_seq__gte=F("from_seq")), name="summary_range"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Messages {self.from_seq} to {self.to_seq}"
 
 
 class Feedback(models.Model):

@@ -13,6 +13,10 @@ from django.db.models import Q
 from chatify.accounts.models import Tenant
 from chatify.common.ids import uuid7
 
+DEFAULT_CONTEXT_TOKENS = 6000
+MIN_CONTEXT_TOKENS = 500
+MAX_CONTEXT_TOKENS = 200_000
+
 
 class PromptTemplateQuerySet(models.QuerySet["PromptTemplate"]):
     """Reads of personalities."""
@@ -101,6 +105,11 @@ class PromptVersion(models.Model):
     system_prompt = models.TextField()
     temperature = models.FloatField(default=0.8, validators=[MinValueValidator(0), MaxValueValidator(2)])
     max_tokens = models.PositiveIntegerField(default=400, validators=[MinValueValidator(1), MaxValueValidator(32_000)])
+    # What goes to the model at most, reply not counted: the prompt, what is remembered, and the latest messages.
+    context_tokens = models.PositiveIntegerField(
+        default=DEFAULT_CONTEXT_TOKENS,
+        validators=[MinValueValidator(MIN_CONTEXT_TOKENS), MaxValueValidator(MAX_CONTEXT_TOKENS)],
+    )
     personality_traits = models.JSONField(default=list, blank=True)
     model = models.CharField(max_length=120, blank=True)
     author = models.ForeignKey(
@@ -126,3 +135,34 @@ class PromptVersion(models.Model):
         if not self._state.adding:
             raise ImmutableError("A version never changes.")
         super().save(*args, **kwargs)
+
+
+class SelectionRule(models.Model):
+    """When nobody chose a personality: which one answers, and under what condition.
+
+    All conditions of a rule have to hold; an empty one always does. Rules with words are asked before those with
+    parts of the day only, and within each kind the lower `priority` goes first.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(
+        Tenant, null=True, blank=True, on_delete=models.CASCADE, related_name="+", help_text="Empty: for every tenant."
+    )
+    name = models.CharField(max_length=80, help_text="Shown as the reason of the choice.")
+    priority = models.PositiveSmallIntegerField(default=100, help_text="The lower one goes first.")
+    words = models.JSONField(default=list, blank=True, help_text="One of these has to come up: what it is about.")
+    parts_of_day = models.JSONField(default=list, blank=True, help_text="Only at these times.")
+    template = models.ForeignKey(PromptTemplate, on_delete=models.CASCADE, related_name="+", verbose_name="personality")
+    is_active = models.BooleanField("active", default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    tenant_id: UUID | None
+    template_id: UUID
+
+    class Meta:
+        verbose_name = "selection rule"
+        ordering: ClassVar = ["priority", "id"]
+
+    def __str__(self) -> str:
+        return self.name

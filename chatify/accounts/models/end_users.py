@@ -23,6 +23,13 @@ class EndUser(models.Model):
     age = models.PositiveSmallIntegerField(null=True, blank=True)
     interests = models.JSONField(default=list, blank=True)
     style = models.CharField(max_length=80, blank=True, help_text="How this person likes to be talked to.")
+    preferred_template = models.CharField(
+        max_length=50, blank=True, help_text="Slug of the personality that this person prefers."
+    )
+    # What prompts use of the memories (chatify.memory): topics, mood, style and name, without a query at every turn.
+    remembered = models.JSONField(default=dict, blank=True, editable=False)
+    # Raised by every change of this person's memories: what was cached of them before is old.
+    memory_version = models.PositiveIntegerField(default=0, editable=False)
     # Tokens name it; raising it ends all that were issued before.
     token_epoch = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
