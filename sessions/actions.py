@@ -22,9 +22,10 @@ from chatify.common.errors import AgeRestricted, Conflict, InvalidInput, NotFoun
 from chatify.events.bus import emit, forget
 from sessions.lifecycle import BY_SILENCE, EVENTS, Step, next_status
 from sessions.models import ChatSession, ChatSessionQuerySet, Feedback, Message, Participant
+from sessions.prompting import values_for
 from templates_app.access import get_default_template, get_template
 from templates_app.models import PromptTemplate
-from templates_app.rendering import Values, part_of_day, render
+from templates_app.rendering import Values, render
 
 PURGED_AT_ONCE = STEPPED_AT_ONCE = 200
 DELETED_AT_ONCE = 500
@@ -326,12 +327,13 @@ def give_feedback(*, chat_session: ChatSession, rating: int, message: Message | 
 
 def values_of(user: EndUser) -> Values:
     """What a prompt may know about an end user."""
-    return Values(
-        user_name=user.name,
-        user_age=user.age,
-        user_interests=tuple(user.interests),
-        user_style=user.style,
-        part_of_day=part_of_day(timezone.localtime().hour),
+    return values_for(
+        name=user.name,
+        age=user.age,
+        interests=user.interests,
+        style=user.style,
+        remembered=user.remembered,
+        hour=timezone.localtime().hour,
     )
 
 

@@ -22,6 +22,7 @@ class Version:
     system_prompt: str
     temperature: float
     max_tokens: int
+    context_tokens: int
     traits: tuple[str, ...]
     model: str
 
@@ -82,5 +83,12 @@ def get_version(version_id: UUID) -> Version:
     """The version of this id. Raises PromptVersion.DoesNotExist."""
     row = PromptVersion.objects.get(id=version_id)
     return Version(
-        row.id, row.number, row.system_prompt, row.temperature, row.max_tokens, tuple(row.personality_traits), row.model
+        row.id,
+        row.number,
+        row.system_prompt,
+        row.temperature,
+        row.max_tokens,
+        row.context_tokens,
+        tuple(row.personality_traits),
+        row.model,
     )

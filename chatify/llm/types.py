@@ -21,7 +21,8 @@ class ChatRequest:
 
     `messages` is the whole context, the system prompt first. `max_tokens` counts tokens of the reply.
     `speaker`, `traits` and `user_name` repeat, as data, what the system prompt says in prose: the
-    offline companion has no model to read prose with.
+    offline companion has no model to read prose with. `estimated_tokens` is what `messages` were thought to be when
+    they were cut to a budget, else 0.
     """
 
     model: str
@@ -31,6 +32,7 @@ class ChatRequest:
     speaker: str = ""
     traits: Sequence[str] = ()
     user_name: str = ""
+    estimated_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

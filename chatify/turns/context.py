@@ -1,39 +1,66 @@
-"""What a model is given: a pure function of personality, profile and the latest messages."""
+"""What a model is given: a pure function of personality, profile, what is remembered, and the latest messages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from chatify.llm.types import ChatMessage, ChatRequest
+from chatify.memory.budget import Material, fit
+from chatify.memory.recalling import recall
+from chatify.memory.window import Window
 from templates_app.access import Version
-from templates_app.rendering import Values, build_system_prompt
+from templates_app.rendering import Values, build_system_prompt, memory_block, summary_block
 
 
-def build_request(
-    *,
-    version: Version,
-    model: str,
-    speaker: str,
-    values: Values,
-    greeting: str,
-    history: Iterable[tuple[str, str]],
-) -> ChatRequest:
-    """The request for one reply.
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who answers: the personality's version under its name, by a model whose tokens we misjudge by `factor`."""
 
-    `history` are (role, content) pairs in `seq` order; the greeting comes before them when they reach back
-    to the start of the chat session (the caller passes an empty one otherwise).
+    version: Version
+    name: str
+    model: str
+    greeting: str
+    factor: float = 1.0
+
+
+def build_request(*, speaker: Speaker, values: Values, window: Window) -> ChatRequest:
+    """The request for one reply to the messages at the window's end.
+
+    Its context has at most the version's `context_tokens`. The greeting comes before the messages when those reach
+    back to the start of the chat session.
     """
-    system = build_system_prompt(version.system_prompt, version.traits, values)
-    messages = [ChatMessage("system", system)]
-    if greeting:
-        messages.append(ChatMessage("assistant", greeting))
-    messages += [ChatMessage("assistant" if role == "assistant" else "user", content) for role, content in history]
+    version = speaker.version
+    latest = _latest(window, speaker.greeting)
+    material = Material(
+        system=build_system_prompt(version.system_prompt, version.traits, values),
+        memories=memory_block(_recalled(window)),
+        summary=summary_block(window.summary),
+        latest=latest,
+    )
+    fitted = fit(material, version.context_tokens, speaker.factor)
     return ChatRequest(
-        model=model,
-        messages=messages,
+        model=speaker.model,
+        messages=[
+            ChatMessage("system", fitted.system),
+            *(ChatMessage("assistant" if role == "assistant" else "user", content) for role, content in fitted.latest),
+        ],
         temperature=version.temperature,
         max_tokens=version.max_tokens,
-        speaker=speaker,
+        speaker=speaker.name,
         traits=version.traits,
         user_name=values.user_name,
+        estimated_tokens=fitted.estimated,
     )
+
+
+def _latest(window: Window, greeting: str) -> list[tuple[str, str]]:
+    said = [(role, content) for _, role, content in window.said]
+    return [("assistant", greeting), *said] if greeting and window.reaches_start else said
+
+
+def _recalled(window: Window) -> Sequence[tuple[str, str]]:
+    if not window.memories:
+        return ()
+    latest = " ".join(content for _, role, content in window.said[-3:] if role != "assistant")
+    return [(memory.kind, memory.text) for memory in recall(window.memories, latest)]

@@ -24,10 +24,11 @@ from chatify.accounts.usage import usage_of_reply
 from chatify.common.errors import Conflict, InvalidInput, NotFound
 from chatify.common.prepared import Write, change, insertion, write
 from chatify.events.bus import emit
+from chatify.memory import window
+from chatify.memory.window import Said, Window
 from chatify.turns.rows import (
     LEASE,
     LockedChatSession,
-    history,
     lock,
     lock_for,
     new_reply,
@@ -68,8 +69,9 @@ def accept(
     """
     if model not in (None, settings.CHAT_MODEL):
         raise InvalidInput.at("model", "unknown_model", f"The model on offer is {settings.CHAT_MODEL}.")
+    cached = window.look_up(chat_session_id)  # before anything is locked
     try:
-        return _accept(principal, chat_session_id, message_id, owner, content, client_message_id)
+        return _accept(principal, chat_session_id, message_id, owner, content, client_message_id, cached)
     except (IntegrityError, Conflict):  # a message that was accepted stays accepted after the end, too
         known = find_accepted(
             principal=principal,
@@ -91,6 +93,7 @@ def _accept(
     owner: str,
     content: str,
     client_message_id: str | None,
+    cached: Window | None,
 ) -> Accepted:
     row = lock_for(principal, chat_session_id)
     row.check_open()
@@ -98,7 +101,8 @@ def _accept(
     spec, reply = None, None
     if row.running_reply_id is None:
         check_replies_at_once(row.tenant_id)
-        spec, reply = new_reply(row, message.seq + 1, owner, [*history(row), (Message.Role.USER, content)])
+        said = window.window_of(row, cached).then(Said(message.seq, Message.Role.USER, content))
+        spec, reply = new_reply(row, message.seq + 1, owner, said)
         message.answered_by_id = reply.id
     changes = _accepted_changes(row, message, reply)
     write(insertion([message, reply] if reply else [message]), change(ChatSession, {"id": row.id}, changes))
@@ -115,6 +119,8 @@ def _accepted_changes(row: LockedChatSession, message: Message, reply: Message |
         changes.update(last_seq=reply.seq, running_reply_id=reply.id)
     if (status := next_status(row.status, Step.MESSAGE)) != row.status:
         changes.update(status=status, status_reason=Step.MESSAGE)
+    if row.memory_due_at is None and changes["last_seq"] - row.summarized_seq >= window.due_after():
+        changes["memory_due_at"] = row.now
     if not row.title:
         changes["title"] = clean(message.content, MAX_TITLE)
     return changes
@@ -165,7 +171,7 @@ def retry(*, principal: Principal, chat_session_id: UUID, message_id: UUID, owne
 
 
 def _start_reply(row: LockedChatSession, owner: str, *, instead_of: UUID | None = None) -> ReplySpec:
-    spec, reply = new_reply(row, row.last_seq + 1, owner, history(row, without=instead_of))
+    spec, reply = new_reply(row, row.last_seq + 1, owner, window.window_of(row, without=instead_of))
     reply.save(force_insert=True)
     asked = Message.objects.filter(chat_session_id=row.id, role=Message.Role.USER)
     asked.filter(answered_by=None).update(answered_by=reply)
@@ -178,12 +184,19 @@ def _start_reply(row: LockedChatSession, owner: str, *, instead_of: UUID | None 
 # The end of a reply -------------------------------------------------------------------------------
 
 
-@transaction.atomic
 def finish(*, spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
     """Write a reply's end, and start the next one if messages are waiting.
 
     None when the reply is not ours any more (reaped, taken over, erased): nothing was written then.
     """
+    finished = _finish(spec, owner, outcome)
+    if finished is not None and finished.is_latest and outcome.status == _Status.COMPLETE:
+        window.keep(spec.chat_session_id, spec.window.then(Said(spec.seq, Message.Role.ASSISTANT, outcome.text)))
+    return finished
+
+
+@transaction.atomic
+def _finish(spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
     try:
         row = lock(spec.chat_session_id)
     except NotFound:
@@ -204,7 +217,7 @@ def finish(*, spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
         id=spec.message_id, seq=spec.seq, role=Message.Role.ASSISTANT, created_at=spec.created_at,
         model=spec.request.model, **ending,
     )  # fmt: skip
-    return Finished(wire(reply, row), next_reply)
+    return Finished(wire(reply, row, speaker=spec.request.speaker), next_reply, is_latest=row.is_open and row.last_seq == spec.seq)
 
 
 @transaction.atomic

@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError
 from chatify.accounts.principal import Principal
 from chatify.common.threads import in_db_thread
 from chatify.llm.types import Provider
+from chatify.memory.budget import corrections
 from chatify.turns import ledger, meters
 from chatify.turns.generate import generate
 from chatify.turns.live import Hub, LiveReply
@@ -164,6 +165,12 @@ class Replies:
 
     def _tell(self, running: Running, finished: Finished | None) -> None:
         spec, outcome = running.spec, running.outcome
+        if outcome.usage is not None and not outcome.usage.is_estimated:
+            corrections.observe(
+                spec.request.model,
+                estimated=spec.request.estimated_tokens,
+                measured=outcome.usage.prompt_tokens,
+            )
         meters.reply_ended(outcome if finished else None)
         log.info(
             "reply_ended",

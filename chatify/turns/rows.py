@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from chatify.accounts.models import is_adult
@@ -17,12 +16,14 @@ from chatify.common.errors import AgeRestricted, Conflict, NotFound
 from chatify.common.ids import uuid7
 from chatify.common.prepared import PreparedQuery
 from chatify.llm.types import ChatRequest
-from chatify.turns.context import build_request
+from chatify.memory.budget import corrections
+from chatify.memory.window import Window
+from chatify.turns.context import Speaker, build_request
 from chatify.turns.spec import ReplySpec
 from sessions.models import ChatSession, Message, Participant
 from sessions.objects import message_object
+from sessions.prompting import values_for
 from templates_app.access import get_version
-from templates_app.rendering import Values, part_of_day
 
 LEASE = timedelta(seconds=15)
 
@@ -38,6 +39,9 @@ class LockedChatSession(NamedTuple):
     greeting: str
     last_seq: int
     epoch: int
+    context_version: int
+    summarized_seq: int
+    memory_due_at: datetime | None
     running_reply_id: UUID | None
     total_tokens_used: int
     version_id: UUID
@@ -46,6 +50,8 @@ class LockedChatSession(NamedTuple):
     end_user__age: int | None
     end_user__interests: list[str]
     end_user__style: str
+    end_user__remembered: dict[str, Any]
+    end_user__memory_version: int
     template__name: str
     template__adult_only: bool
     now: datetime
@@ -94,33 +100,19 @@ def new_user_message(row: LockedChatSession, message_id: UUID, content: str, cli
     return message
 
 
-def new_reply(
-    row: LockedChatSession, seq: int, owner: str, history: Sequence[tuple[str, str]]
-) -> tuple[ReplySpec, Message]:
-    """A reply with `owner`'s lease, not yet saved. `history` is what was said before it, as (role, content)."""
-    request = _request(row, history)
+def new_reply(row: LockedChatSession, seq: int, owner: str, window: Window) -> tuple[ReplySpec, Message]:
+    """A reply with `owner`'s lease, not yet saved. `window` is what was said before it."""
+    request = _request(row, window)
     reply = _new_message(row, uuid7(), seq, Message.Role.ASSISTANT, row.ai_participant)
     reply.status, reply.epoch = Message.Status.STREAMING, row.epoch
     reply.version_id, reply.model = row.version_id, request.model
     reply.lease_owner, reply.lease_expires_at = owner, row.now + LEASE
-    return ReplySpec(reply.id, row.id, row.tenant_id, seq, row.epoch, row.now, request), reply
+    return ReplySpec(reply.id, row.id, row.tenant_id, seq, row.epoch, row.now, request, window), reply
 
 
-def history(row: LockedChatSession, *, without: UUID | None = None) -> list[tuple[str, str]]:
-    """The latest (role, content) that a model should see, oldest first.
-
-    One more than fits its window when there are more. What failed is left out, and so is `without`.
-    """
-    if row.last_seq == 0:
-        return []
-    latest = _HISTORY.rows(chat_session_id=row.id)
-    said = [(role, content) for id_, role, content in latest if id_ != without]
-    return said[: settings.CONTEXT_MESSAGES + 1][::-1]
-
-
-def wire(message: Message, row: LockedChatSession) -> dict[str, Any]:
-    """The message object of a row that was just made."""
-    return message_object(message, row.end_user__name, row.template__name)
+def wire(message: Message, row: LockedChatSession, *, speaker: str = "") -> dict[str, Any]:
+    """The message object of a row that was just made. `speaker` is who wrote it, if that is not who answers now."""
+    return message_object(message, row.end_user__name, speaker or row.template__name)
 
 
 def _participant(kind: str) -> Subquery:
@@ -133,16 +125,7 @@ def _locking(id: UUID) -> QuerySet[Any, Any]:
     return rows.values_list(*LockedChatSession._fields)
 
 
-def _latest(chat_session_id: UUID) -> QuerySet[Any, Any]:
-    # A stopped reply counts as said, unless another one was asked for in its place: that one has its questions.
-    is_asked = Exists(Message.objects.filter(chat_session_id=chat_session_id, answered_by=OuterRef("pk")))
-    is_said = Q(status=Message.Status.COMPLETE) | (Q(status=Message.Status.CANCELLED) & Q(is_asked))
-    said = Message.objects.filter(is_said, chat_session_id=chat_session_id).exclude(content="")
-    return said.order_by("-seq").values_list("id", "role", "content")[: settings.CONTEXT_MESSAGES + 2]
-
-
 _LOCK = PreparedQuery(_locking, id=UUID(int=1))
-_HISTORY = PreparedQuery(_latest, chat_session_id=UUID(int=1))
 
 
 def _new_message(row: LockedChatSession, id_: UUID, seq: int, role: str, sender_id: UUID | None) -> Message:
@@ -157,20 +140,16 @@ def _new_message(row: LockedChatSession, id_: UUID, seq: int, role: str, sender_
     )
 
 
-def _request(row: LockedChatSession, said: Sequence[tuple[str, str]]) -> ChatRequest:
+def _request(row: LockedChatSession, window: Window) -> ChatRequest:
     version = get_version(row.version_id)
-    values = Values(
-        user_name=row.end_user__name,
-        user_age=row.end_user__age,
-        user_interests=tuple(row.end_user__interests),
-        user_style=row.end_user__style,
-        part_of_day=part_of_day(row.now.hour),
+    model = (version.model if settings.OPENAI_API_KEY else "") or settings.CHAT_MODEL
+    values = values_for(
+        name=row.end_user__name,
+        age=row.end_user__age,
+        interests=row.end_user__interests,
+        style=row.end_user__style,
+        remembered=row.end_user__remembered,
+        hour=row.now.hour,
     )
-    return build_request(
-        version=version,
-        model=(version.model if settings.OPENAI_API_KEY else "") or settings.CHAT_MODEL,
-        speaker=row.template__name,
-        values=values,
-        greeting=row.greeting if len(said) <= settings.CONTEXT_MESSAGES else "",
-        history=said[-settings.CONTEXT_MESSAGES :],
-    )
+    speaker = Speaker(version, row.template__name, model, row.greeting, corrections.factor(model))
+    return build_request(speaker=speaker, values=values, window=window)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from chatify.llm.types import ChatRequest, Usage
+from chatify.memory.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class ReplySpec:
     epoch: int
     created_at: datetime
     request: ChatRequest
+    window: Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A reply that reached its end in the database, and the next one if messages were waiting."""
+    """A reply that reached its end in the database, and the next one if messages were waiting.
+
+    `is_latest`: nothing was said since it began, and the chat session goes on.
+    """
 
     message: dict[str, Any]
     next_reply: ReplySpec | None = None
+    is_latest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

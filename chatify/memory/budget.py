@@ -1,0 +1,144 @@
+"""What fits into a personality's token budget: estimated before the call, corrected by what providers measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chatify.common.tokens import estimate_tokens, most_tokens
+
+PER_MESSAGE = 6
+"""Tokens that formats put around each message."""
+
+MOST_CORRECTION = 4.0
+MARGIN = 1.05
+_CUT = " […] "
+
+
+class Corrections:
+    """How much more tokens models count than we do, by model. Only ever upwards: a budget is not to be exceeded."""
+
+    def __init__(self) -> None:
+        self._factors: dict[str, float] = {}
+
+    def factor(self, model: str) -> float:
+        """What estimates for this model are multiplied with."""
+        return self._factors.get(model, 1.0)
+
+    def observe(self, model: str, *, estimated: int, measured: int) -> None:
+        """A provider has counted `measured` tokens where `estimated` were expected, uncorrected."""
+        if estimated > 0 and measured > estimated * self.factor(model):
+            self._factors[model] = min(measured / estimated * MARGIN, MOST_CORRECTION)
+
+
+corrections = Corrections()
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a context is made of. `latest` are (role, content) pairs, oldest first; the last ones wait for an answer."""
+
+    system: str
+    memories: str
+    summary: str
+    latest: Sequence[tuple[str, str]]
+
+    @property
+    def texts(self) -> list[str]:
+        """All that is sent."""
+        return [self.system, self.memories, self.summary, *(content for _, content in self.latest)]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What of it fits. `estimated` is 0 when it was plain without counting that all does."""
+
+    system: str
+    latest: Sequence[tuple[str, str]]
+    estimated: int = 0
+
+
+def fit(material: Material, budget: int, factor: float = 1.0) -> Fitted:
+    """What fits into `budget` tokens, the oldest out first and the system prompt never.
+
+    What waits for an answer stays, too, shortened in its middle if it must be. Of the rest the summary gets at most
+    half and what is remembered at most a quarter of what the messages after them would need.
+    """
+    around = PER_MESSAGE * (len(material.latest) + 2)
+    if (sum(map(most_tokens, material.texts)) + around) * factor <= budget:
+        return Fitted(_joined(material.system, material.memories, material.summary), material.latest)
+    limit = int(budget / factor) - PER_MESSAGE * 2
+    left = limit - estimate_tokens(material.system)
+    waiting, left = _waiting(material.latest, left)
+    earlier = material.latest[: len(material.latest) - len(waiting)]
+    wanted = sum(estimate_tokens(content) + PER_MESSAGE for _, content in earlier)
+    memories, left = _lines(material.memories, max(left - wanted, left // 4), left)
+    summary, left = _lines(material.summary, max(left - wanted, left // 2), left)
+    fitting, left = _newest(earlier, left)
+    return Fitted(_joined(material.system, memories, summary), [*fitting, *waiting], limit - left + PER_MESSAGE * 2)
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)
+
+
+def _waiting(latest: Sequence[tuple[str, str]], left: int) -> tuple[list[tuple[str, str]], int]:
+    """The messages at the end that wait for an answer, newest first in line for what is left."""
+    first = len(latest)
+    while first and latest[first - 1][0] != "assistant":
+        first -= 1
+    found: list[tuple[str, str]] = []
+    for role, content in reversed(latest[first:]):
+        room = left - PER_MESSAGE
+        if found and room < estimate_tokens(content):
+            break
+        text = shorten(content, room)
+        left -= estimate_tokens(text) + PER_MESSAGE
+        found.append((role, text))
+    return found[::-1], left
+
+
+def _lines(block: str, share: int, left: int) -> tuple[str, int]:
+    """As much of a block as fits into its share: its first line, which says what it is, and the last ones."""
+    share = min(share, left)
+    if not block or estimate_tokens(block) <= share:
+        return block, left - estimate_tokens(block)
+    head, *lines = block.split("\n")
+    share -= estimate_tokens(head)
+    kept: list[str] = []
+    for line in reversed(lines):
+        if (size := estimate_tokens(line) + 1) > share:
+            break
+        kept.append(line)
+        share, left = share - size, left - size
+    return ("\n".join([head, *reversed(kept)]), left - estimate_tokens(head)) if kept else ("", left)
+
+
+def _newest(earlier: Sequence[tuple[str, str]], left: int) -> tuple[list[tuple[str, str]], int]:
+    found: list[tuple[str, str]] = []
+    for role, content in reversed(earlier):
+        size = estimate_tokens(content) + PER_MESSAGE
+        if size > left:
+            break
+        found.append((role, content))
+        left -= size
+    return found[::-1], left
+
+
+def shorten(text: str, tokens: int) -> str:
+    """The text, with its middle left out as far as it has more tokens: people put what matters first or last."""
+    if estimate_tokens(text) <= tokens:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if estimate_tokens(_ends(text, middle)) <= tokens:
+            low = middle
+        else:
+            high = middle - 1
+    return _ends(text, low) if low else text[:1]
+
+
+def _ends(text: str, length: int) -> str:
+    head = length - length // 3
+    return text[:head] + _CUT + (text[len(text) - length // 3 :] if length // 3 else "")
