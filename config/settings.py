@@ -50,6 +50,10 @@ CONTEXT_MESSAGES = environment.integer(env, "CONTEXT_MESSAGES", 15, most=20)
 PAUSE_AFTER_SECONDS = environment.integer(env, "PAUSE_AFTER_SECONDS", 300)
 END_AFTER_SECONDS = environment.integer(env, "END_AFTER_SECONDS", 3600, most=31_536_000)
 PURGE_DELETED_DAYS = environment.integer(env, "PURGE_DELETED_DAYS", 30, most=3650)
+FIREBASE_PROJECT_ID = env.str("FIREBASE_PROJECT_ID", default="")
+GOOGLE_APPLICATION_CREDENTIALS = env.str("GOOGLE_APPLICATION_CREDENTIALS", default="")
+FIRESTORE_EMULATOR_HOST = env.str("FIRESTORE_EMULATOR_HOST", default="")
+FIRESTORE_IS_ON = bool(FIREBASE_PROJECT_ID)
 DEMO_TENANT = "demo"
 HOUSE_TENANT = "house"
 
@@ -98,6 +102,7 @@ INSTALLED_APPS = [
     "templates_app",
     "sessions",
     "chatify.memory",
+    "chatify.mirror",
     "chatify.ui",
     "chatify.operations",
 ]

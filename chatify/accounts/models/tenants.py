@@ -35,6 +35,10 @@ class Tenant(models.Model):
         null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(3650)],
         help_text="Chat sessions without activity for so many days are erased. Empty: they are kept.",
     )  # fmt: skip
+    firestore_prefix = models.CharField(
+        max_length=200, blank=True, help_text="Document below which its collections are in Firestore, such as "
+        "tenants/acme. Empty: they are at the top, together with those of others without one.",
+    )  # fmt: skip
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
