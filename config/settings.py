@@ -378,6 +378,13 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Firestore",
+                "items": [
+                    _entry("Dead letters", "mark_email_unread", "events.outboxrow"),
+                    _entry("Edits in Firestore", "sync_problem", "mirror.inboundreport"),
+                ],
+            },
+            {
                 "title": "For developers",
                 "items": [
                     {"title": "API documentation", "icon": "api", "link": reverse_lazy("docs")},

@@ -19,7 +19,7 @@ from chatify.accounts.personal_data import blank_admin_log
 from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
 from chatify.common.errors import AgeRestricted, Conflict, InvalidInput, NotFound
-from chatify.events.bus import emit, forget
+from chatify.events.bus import Event, emit, emit_all, forget
 from sessions.lifecycle import BY_SILENCE, EVENTS, Step, next_status
 from sessions.models import ChatSession, ChatSessionQuerySet, Feedback, Message, Participant
 from sessions.prompting import values_for
@@ -103,11 +103,13 @@ def _start(
     return chat_session
 
 
+@transaction.atomic
 def rename_chat_session(*, chat_session: ChatSession, title: str) -> None:
     """Give it another title. Raises NotFound when it was erased meanwhile."""
     chat_session.title = title
     if not ChatSession.objects.filter(id=chat_session.id).update(title=title):
         raise NotFound("There is no such chat session.")
+    emit("session.renamed", tenant_id=chat_session.tenant_id, chat_session_id=chat_session.id)
 
 
 @transaction.atomic
@@ -190,8 +192,7 @@ def _come_to(status: str, rows: Sequence[ChatSession], reason: str) -> int:
     if reason != BY_SILENCE:
         changes["last_activity"] = now
     ChatSession.objects.filter(id__in=ids).update(**changes)
-    for row in rows:
-        emit(EVENTS[status], tenant_id=row.tenant_id, chat_session_id=row.id)
+    emit_all(Event(EVENTS[status], row.tenant_id, row.id) for row in rows)
     return len(rows)
 
 
@@ -227,8 +228,7 @@ def _delete(chat_session_ids: list[UUID]) -> int:
     ids: list[UUID] = [row.id for row in rows]
     ChatSession.objects.filter(id__in=ids).update(deleted_at=timezone.now())
     request_cancel(chat_session_ids=ids)
-    for row in rows:
-        emit("session.deleted", tenant_id=row.tenant_id, chat_session_id=row.id)
+    emit_all(Event("session.deleted", row.tenant_id, row.id) for row in rows)
     return len(ids)
 
 
@@ -238,8 +238,7 @@ def restore_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:
     deleted = ChatSession.objects.filter(id__in=list(chat_session_ids), deleted_at__isnull=False)
     rows = list(deleted.select_for_update().order_by("id"))
     ChatSession.objects.filter(id__in=[row.id for row in rows]).update(deleted_at=None)
-    for row in rows:
-        emit("session.restored", tenant_id=row.tenant_id, chat_session_id=row.id)
+    emit_all(Event("session.restored", row.tenant_id, row.id) for row in rows)
     return len(rows)
 
 
@@ -286,8 +285,7 @@ def _erase(locking: ChatSessionQuerySet) -> int:
             )
     ChatSession.objects.filter(id__in=ids)._raw_delete(connection.alias)
     blank_admin_log(ChatSession, ids)
-    for id_, tenant_id in rows:
-        emit("session.erased", tenant_id=tenant_id, chat_session_id=id_)
+    emit_all(Event("session.erased", tenant_id, id_) for id_, tenant_id in rows)
     return len(rows)
 
 

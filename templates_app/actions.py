@@ -18,7 +18,7 @@ from chatify.accounts.principal import Principal
 from chatify.common.errors import Conflict, FieldError, InvalidInput, NotFound
 from chatify.common.inputs import MAX_ERRORS
 from chatify.common.slugs import free_slug, slug_base
-from chatify.events.bus import emit
+from chatify.events.bus import Event, emit, emit_all
 from templates_app.access import get_own_template, get_template
 from templates_app.checks import PromptProblem, check_greeting, check_label, check_prompt, describe
 from templates_app.models import PromptTemplate, PromptVersion
@@ -61,10 +61,13 @@ _DRAFT_FIELDS = tuple(field.name for field in fields(Draft))
 
 
 @transaction.atomic
-def save_personality(*, template: PromptTemplate, draft: Draft, who: audit.Who = None) -> PromptTemplate:
+def save_personality(
+    *, template: PromptTemplate, draft: Draft, who: audit.Who = None, origin: str = ""
+) -> PromptTemplate:
     """Save a personality; when the draft differs from its current version, as a new version of `who`'s.
 
     A personality that becomes the default takes that from the one that was it. What is as it was, is not saved.
+    `origin` says where it was written, if not here: "firestore".
     """
     before = PromptTemplate.objects.select_for_update().filter(id=template.id).first()  # two editors get two numbers
     if before is not None:
@@ -73,14 +76,41 @@ def save_personality(*, template: PromptTemplate, draft: Draft, who: audit.Who =
     if before is not None and not is_new_version and _are_same(before, template):
         return template
     if template.is_default:
-        PromptTemplate.objects.filter(is_default=True).exclude(id=template.id).update(is_default=False)
+        _take_default_from_others(template)
     template.save()
     if is_new_version:
-        template.current_version = _add_version(template, draft, who if isinstance(who, User) else None)
+        author = who if isinstance(who, User) else None
+        template.current_version = _add_version(template, draft, author, origin)
         template.save(update_fields=["current_version", "updated_at"])
     emit("template.changed", tenant_id=template.tenant_id, subject_id=template.id)
-    _record("template.changed" if before is not None else "template.created", template, who)
+    _record("template.changed" if before is not None else "template.created", template, who, origin)
     return template
+
+
+@transaction.atomic
+def keep_version(*, template: PromptTemplate, draft: Draft, origin: str) -> PromptVersion:
+    """Add a version that does not become the current one: what was written elsewhere while ours changed, too."""
+    PromptTemplate.objects.select_for_update().get(id=template.id)
+    version = _add_version(template, draft, None, origin)
+    audit.record(
+        "template.version_kept",
+        who=None,
+        tenant_id=template.tenant_id,
+        subject_id=template.id,
+        slug=template.slug,
+        version=version.number,
+        origin=origin,
+    )
+    return version
+
+
+def _take_default_from_others(template: PromptTemplate) -> None:
+    others = PromptTemplate.objects.filter(is_default=True).exclude(id=template.id)
+    told = [
+        Event("template.changed", tenant_id, subject_id=id_) for id_, tenant_id in others.values_list("id", "tenant_id")
+    ]
+    others.update(is_default=False)
+    emit_all(told)
 
 
 @transaction.atomic
@@ -230,11 +260,11 @@ def _are_same(before: PromptTemplate, after: PromptTemplate) -> bool:
     return all(getattr(before, name) == getattr(after, name) for name in _SAVED)
 
 
-def _add_version(template: PromptTemplate, draft: Draft, author: User | None) -> PromptVersion:
+def _add_version(template: PromptTemplate, draft: Draft, author: User | None, origin: str) -> PromptVersion:
     last = template.versions.order_by("-number").values_list("number", flat=True).first()
     made: dict[str, Any] = {name: getattr(draft, name) for name in _DRAFT_FIELDS}
     made["personality_traits"] = list(draft.personality_traits)
-    return PromptVersion.objects.create(template=template, number=(last or 0) + 1, author=author, **made)
+    return PromptVersion.objects.create(template=template, number=(last or 0) + 1, author=author, origin=origin, **made)
 
 
 def _tell_of_deletion(template: PromptTemplate, who: audit.Who) -> None:
@@ -242,8 +272,7 @@ def _tell_of_deletion(template: PromptTemplate, who: audit.Who) -> None:
     _record("template.deleted", template, who)
 
 
-def _record(action: str, template: PromptTemplate, who: audit.Who) -> None:
+def _record(action: str, template: PromptTemplate, who: audit.Who, origin: str = "") -> None:
     number = template.current_version.number if template.current_version else None
-    audit.record(
-        action, who=who, tenant_id=template.tenant_id, subject_id=template.id, slug=template.slug, version=number
-    )
+    details: dict[str, Any] = {"slug": template.slug, "version": number} | ({"origin": origin} if origin else {})
+    audit.record(action, who=who, tenant_id=template.tenant_id, subject_id=template.id, **details)

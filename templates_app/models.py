@@ -115,6 +115,8 @@ class PromptVersion(models.Model):
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    # Where it was written: empty for the admin and the API, "firestore" for Firebase's console.
+    origin = models.CharField(max_length=20, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = PromptVersionQuerySet.as_manager()

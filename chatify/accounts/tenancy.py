@@ -17,6 +17,7 @@ from chatify.accounts.audit import Who, record
 from chatify.accounts.credentials import create_api_key
 from chatify.accounts.models import ApiKey, EndUser, Membership, Tenant, User
 from chatify.accounts.origins import known
+from chatify.accounts.prefixes import tell_movers
 from chatify.accounts.principal import SCOPES
 from chatify.accounts.signing_in import add_person, find_person, new_person, note_address
 from chatify.common.errors import Conflict
@@ -69,13 +70,16 @@ def _free_slug(base: str) -> str:
 
 @transaction.atomic
 def update_tenant(*, tenant: Tenant, changes: dict[str, Any], who: Who) -> None:
-    """Write the fields that differ: `name`, `allowed_origins` (normal ones), `retention_days`."""
+    """Write the fields that differ: `name`, `retention_days`, and normal `allowed_origins` and `firestore_prefix`."""
     changed = {field: value for field, value in changes.items() if getattr(tenant, field) != value}
     if not changed:
         return
+    prefix = tenant.firestore_prefix
     for field, value in changed.items():
         setattr(tenant, field, value)
     tenant.save(update_fields=list(changed))
+    if tenant.firestore_prefix != prefix:
+        tell_movers(tenant, prefix)
     record("tenant.updated", who=who, tenant_id=tenant.id, subject_id=tenant.id, fields=sorted(changed))
     transaction.on_commit(_refresh_origins)
 

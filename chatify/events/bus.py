@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import product
 from uuid import UUID
 
 import structlog
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
+from chatify.common.prepared import Write, insertion
 from chatify.events.models import OutboxRow
 
 log = structlog.get_logger(__name__)
@@ -63,18 +66,47 @@ def emit(
     subject_id: UUID | None = None,
 ) -> None:
     """Say that something happened; belongs into the transaction in which it does."""
-    event = Event(name, tenant_id, chat_session_id, subject_id)
-    rows = [
-        OutboxRow(
-            sink=sink.name, event=name, tenant_id=tenant_id, chat_session_id=chat_session_id, subject_id=subject_id
-        )
-        for sink in _sinks.values()
-        if sink.is_on() and sink.wants(name)
-    ]
-    if rows:
+    emit_all([Event(name, tenant_id, chat_session_id, subject_id)])
+
+
+def emit_all(events: Iterable[Event]) -> None:
+    """Say that these things happened, in their order; belongs into the transaction in which they do."""
+    told = list(events)
+    if rows := _rows(told):
         OutboxRow.objects.bulk_create(rows)
+    _tell_after_commit(told)
+
+
+def outbox(*events: Event) -> tuple[Write, ...]:
+    """As `emit_all`, but the rows, if there are any, are left to the caller's own `write`: no round trip of theirs."""
+    _tell_after_commit(list(events))
+    rows = _rows(events)
+    return (insertion(rows),) if rows else ()
+
+
+def _rows(events: Iterable[Event]) -> list[OutboxRow]:
+    sinks = [sink for sink in _sinks.values() if sink.is_on()]
+    if not sinks:
+        return []
+    now = timezone.now()
+    return [
+        OutboxRow(
+            sink=sink.name,
+            event=event.name,
+            tenant_id=event.tenant_id,
+            chat_session_id=event.chat_session_id,
+            subject_id=event.subject_id,
+            created_at=now,
+        )
+        for event in events
+        for sink in sinks
+        if sink.wants(event.name)
+    ]
+
+
+def _tell_after_commit(events: list[Event]) -> None:
     if _listeners:
-        transaction.on_commit(lambda: _tell(event))
+        transaction.on_commit(lambda: _tell(events))
 
 
 def forget(*, chat_session_ids: Collection[UUID] = (), subject_ids: Collection[UUID] = ()) -> None:
@@ -82,8 +114,8 @@ def forget(*, chat_session_ids: Collection[UUID] = (), subject_ids: Collection[U
     OutboxRow.objects.filter(Q(chat_session_id__in=chat_session_ids) | Q(subject_id__in=subject_ids)).delete()
 
 
-def _tell(event: Event) -> None:
-    for listener in list(_listeners):
+def _tell(events: list[Event]) -> None:
+    for event, listener in product(events, list(_listeners)):
         try:
             listener(event)
         except Exception:  # the change is committed: one listener must not hide it from the others

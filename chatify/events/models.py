@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 
 from chatify.common.ids import uuid7
 
 
 class OutboxRow(models.Model):
-    """One event for one sink. It holds ids; the payload is built when it is delivered."""
+    """One event for one sink. It holds ids; the payload is built when it is delivered, and then the row goes."""
+
+    class State(models.TextChoices):
+        """What becomes of it next."""
+
+        PENDING = "pending"
+        DEAD = "dead", "given up"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     sink = models.CharField(max_length=40)
@@ -18,11 +26,32 @@ class OutboxRow(models.Model):
     tenant_id = models.UUIDField(null=True)
     chat_session_id = models.UUIDField(null=True)
     subject_id = models.UUIDField(null=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    # Only what is refused for good is given up; what cannot be delivered now waits, however long.
+    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=400, blank=True)
 
     class Meta:
+        verbose_name = "dead letter"  # pending ones are nobody's business
         ordering: ClassVar = ["id"]
-        indexes: ClassVar = [models.Index(fields=["sink", "id"], name="outbox_by_sink")]
+        indexes: ClassVar = [
+            models.Index(fields=["sink", "id"], condition=Q(state="pending"), name="outbox_pending"),
+            models.Index(fields=["sink", "id"], condition=Q(state="dead"), name="outbox_dead"),
+            models.Index(fields=["chat_session_id"], name="outbox_by_chat_session"),  # for erasing
+            models.Index(fields=["subject_id"], name="outbox_by_subject"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event} for {self.sink}"
+
+
+class SinkLease(models.Model):
+    """Who delivers to a sink right now: one process at a time, or what it is told would come in another order."""
+
+    sink = models.CharField(max_length=40, primary_key=True)
+    owner = models.CharField(max_length=120, blank=True)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.sink} by {self.owner}"

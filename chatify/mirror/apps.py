@@ -12,6 +12,7 @@ class MirrorConfig(AppConfig):
 
     def ready(self) -> None:
         """Ask for what has to be mirrored."""
-        from chatify.mirror.sink import register
+        from chatify.mirror import scopes, sink
 
-        register()
+        sink.register()
+        scopes.register()

@@ -7,7 +7,7 @@ from django.conf import settings
 from chatify.events.bus import Sink, register_sink
 
 NAME = "firestore"
-_WANTED = ("session.", "message.", "reply.", "summary.", "template.", "tenant.")
+_WANTED = ("session.", "message.", "reply.", "summary.", "personality.switched", "template.", "tenant.")
 
 
 def register() -> None:

@@ -14,6 +14,7 @@ from redis import asyncio as redis
 
 from chatify.common.threads import in_db_thread
 from chatify.llm.errors import LLMError
+from chatify.mirror.meters import check_backlog
 from chatify.turns.runtime import current
 
 TIMEOUT_SECONDS = 3.0
@@ -40,6 +41,8 @@ async def health(request: HttpRequest) -> JsonResponse:
     checks: dict[str, Check] = {"database": _database, "turns": _turns, "provider": _provider}
     if settings.REDIS_URL:
         checks["redis"] = _redis
+    if settings.FIRESTORE_IS_ON:
+        checks["firestore"] = _firestore
     parts = await _run(checks)
     down = {name for name, part in parts.items() if part["status"] != "ok"}
     status = "ok" if not down else "down" if down & {"database", "turns"} else "degraded"
@@ -80,6 +83,11 @@ async def _redis() -> str:
     async with redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS) as client:
         await client.ping()
     return "answers"
+
+
+async def _firestore() -> str:
+    """Whether the mirror keeps up, as the outbox has it: Firestore itself is not asked."""
+    return await in_db_thread(check_backlog)
 
 
 _provider_seen: tuple[float, str] = (-PROVIDER_CACHE_SECONDS, "")

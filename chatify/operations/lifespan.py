@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from types import FrameType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
@@ -19,6 +19,9 @@ from chatify.operations.embedded_celery import EmbeddedCelery
 from chatify.realtime import sockets
 from chatify.turns import runtime as turns_runtime
 from chatify.turns.runtime import Runtime
+
+if TYPE_CHECKING:
+    from chatify.mirror.running import Running
 
 PATIENCE_SECONDS = 30.0
 
@@ -36,6 +39,7 @@ class Services:
         self._lock: IO[str] | None = None
         self._runtime: Runtime | None = None
         self._celery: EmbeddedCelery | None = None
+        self._mirror: Running | None = None
         self._origins: asyncio.Task[None] | None = None
         self._stop_requested_at: float | None = None
 
@@ -59,6 +63,8 @@ class Services:
         if settings.CELERY_IS_EMBEDDED:
             self._celery = EmbeddedCelery()
             await asyncio.to_thread(self._celery.start)  # Celery closes database connections as it starts
+        if settings.CELERY_IS_EMBEDDED and settings.FIRESTORE_IS_ON:
+            self._mirror = await asyncio.to_thread(_start_mirror)
         log.info("server_started", provider=runtime.provider.name)
 
     async def stop(self) -> None:
@@ -75,6 +81,9 @@ class Services:
             await asyncio.gather(self._origins, return_exceptions=True)
         if self._celery is not None:
             await asyncio.to_thread(self._celery.stop)
+        if self._mirror is not None:
+            await asyncio.to_thread(self._mirror.stop)
+            self._mirror = None
         await asyncio.to_thread(close_pool)
         self._runtime = None
         if self._lock is not None:
@@ -134,6 +143,14 @@ def check_alone() -> None:
     """Raises AlreadyServing while another server uses this SQLite database."""
     if settings.SQLITE_LOCK_FILE:
         _lock(settings.SQLITE_LOCK_FILE).close()
+
+
+def _start_mirror() -> Running:
+    from chatify.mirror.running import Running  # Firestore's client takes memory and a second: only where it is used
+
+    running = Running()
+    running.start()
+    return running
 
 
 def _lock(path: str) -> IO[str]:

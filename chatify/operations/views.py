@@ -15,8 +15,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from chatify.accounts.api.authentication import bearer
 from chatify.common.errors import ChatifyError, Forbidden, InvalidInput, NotAuthenticated, NotFound
 from chatify.common.problems import problem_response
+from chatify.mirror.meters import BacklogCollector
 from chatify.realtime.asyncapi import document
 
+REGISTRY.register(BacklogCollector())
 API_PREFIXES = ("/api/", "/health", "/metrics")
 
 
@@ -29,6 +31,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(BacklogCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

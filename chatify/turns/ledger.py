@@ -23,7 +23,7 @@ from chatify.accounts.principal import Principal
 from chatify.accounts.usage import usage_of_reply
 from chatify.common.errors import Conflict, InvalidInput, NotFound
 from chatify.common.prepared import Write, change, insertion, write
-from chatify.events.bus import emit
+from chatify.events.bus import Event, emit, outbox
 from chatify.memory import window
 from chatify.memory.window import Said, Window
 from chatify.turns.rows import (
@@ -105,11 +105,12 @@ def _accept(
         spec, reply = new_reply(row, message.seq + 1, owner, said)
         message.answered_by_id = reply.id
     changes = _accepted_changes(row, message, reply)
-    write(insertion([message, reply] if reply else [message]), change(ChatSession, {"id": row.id}, changes))
-    emit("message.created", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=message.id)
+    events = [Event("message.created", row.tenant_id, row.id, message.id)]
     is_resumed = next_status(row.status, Step.MESSAGE) != row.status
     if is_resumed:
-        emit("session.resumed", tenant_id=row.tenant_id, chat_session_id=row.id)
+        events.append(Event("session.resumed", row.tenant_id, row.id))
+    rows = insertion([message, reply] if reply else [message])
+    write(rows, *outbox(*events), change(ChatSession, {"id": row.id}, changes))
     return Accepted(wire(message, row), message.seq, spec, is_resumed=is_resumed)
 
 
@@ -167,7 +168,9 @@ def retry(*, principal: Principal, chat_session_id: UUID, message_id: UUID, owne
     if Message.objects.filter(chat_session_id=row.id, role=Message.Role.ASSISTANT, seq__gt=failed.seq).exists():
         raise Conflict("There is a later reply already.", code="superseded")
     check_replies_at_once(row.tenant_id)
-    return _start_reply(row, owner, instead_of=failed.id)
+    spec = _start_reply(row, owner, instead_of=failed.id)
+    emit("reply.started", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=spec.message_id)
+    return spec
 
 
 def _start_reply(row: LockedChatSession, owner: str, *, instead_of: UUID | None = None) -> ReplySpec:
@@ -211,8 +214,8 @@ def _finish(spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
         return None
     tokens = ending["prompt_tokens"] + ending["completion_tokens"]
     usage = usage_of_reply(tenant_id=row.tenant_id, end_user_id=row.end_user_id, tokens=tokens, now=row.now)
-    next_reply = _close_turn(row, spec.seq, owner, usage, tokens=tokens)
-    emit(f"reply.{outcome.status}", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=spec.message_id)
+    told = outbox(Event(f"reply.{outcome.status}", row.tenant_id, row.id, spec.message_id))
+    next_reply = _close_turn(row, spec.seq, owner, usage, *told, tokens=tokens)
     reply = Message(
         id=spec.message_id, seq=spec.seq, role=Message.Role.ASSISTANT, created_at=spec.created_at,
         model=spec.request.model, **ending,

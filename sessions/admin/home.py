@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,16 @@ from sessions.models import ChatSession, Feedback
 from templates_app.models import PromptTemplate
 
 RECENT = 8
+
+Part = tuple[str, str, str]
+"""Name, what it is, and what would change it."""
+
+_more_parts: list[Callable[[HttpRequest], Part]] = []
+
+
+def register_part(read: Callable[[HttpRequest], Part]) -> None:
+    """Show another part of the installation: for layers above this one."""
+    _more_parts.append(read)
 
 
 def add_overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +41,7 @@ def add_overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
             "chat_sessions": admin_url("chat_sessions_chatsession"),
             "feedback": admin_url("chat_sessions_feedback"),
         },
-        "parts": _parts(),
+        "parts": [*_parts(), *(read(request) for read in _more_parts)],
     }
 
 
@@ -53,8 +64,7 @@ def _ratings() -> list[Feedback]:
     return list(found.order_by("-id")[:5])
 
 
-def _parts() -> list[tuple[str, str, str]]:
-    """Name, what it is, and what would change it."""
+def _parts() -> list[Part]:
     has_model, has_redis = bool(settings.OPENAI_API_KEY), bool(settings.REDIS_URL)
     model = settings.CHAT_MODEL if has_model else "built-in offline companion"
     return [

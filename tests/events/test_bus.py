@@ -9,8 +9,9 @@ import pytest
 from django.db import transaction
 
 from chatify.accounts.actions import ensure_tenant
+from chatify.common.prepared import write
 from chatify.events import bus
-from chatify.events.bus import Event, Sink, emit, listen, register_sink, unregister_sink
+from chatify.events.bus import Event, Sink, emit, emit_all, listen, outbox, register_sink, unregister_sink
 from chatify.events.models import OutboxRow
 
 SUBJECT, TENANT = UUID(int=5), UUID(int=6)
@@ -103,6 +104,28 @@ def test_listeners_do_not_hear_of_what_was_rolled_back(
     assert heard == []
 
 
+def test_rows_can_be_left_to_the_caller_s_own_write(
+    sink: Switch, hear: Callable, django_capture_on_commit_callbacks: Callable, django_assert_num_queries: Callable
+) -> None:
+    heard: list[Event] = []
+    hear(heard.append)
+    events = [Event("message.created", TENANT, None, SUBJECT), Event("session.resumed", TENANT)]
+    with django_capture_on_commit_callbacks(execute=True), django_assert_num_queries(1):
+        write(*outbox(*events))
+    row = OutboxRow.objects.get()
+    assert (row.event, row.tenant_id, row.subject_id) == ("message.created", TENANT, SUBJECT)
+    assert row.created_at is not None
+    assert heard == events
+    sink.is_on = False
+    assert outbox(*events) == ()
+
+
+def test_many_events_are_one_statement(sink: Switch, django_assert_num_queries: Callable) -> None:
+    with django_assert_num_queries(1):
+        emit_all(Event("message.created", TENANT, None, UUID(int=number)) for number in range(50))
+    assert OutboxRow.objects.count() == 50
+
+
 def test_listener_that_fails_is_alone_with_it(
     hear: Callable, django_capture_on_commit_callbacks: Callable, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,8 +143,9 @@ def test_listener_that_fails_is_alone_with_it(
 
 def test_listener_hears_no_more_when_it_stopped(django_capture_on_commit_callbacks: Callable) -> None:
     heard: list[Event] = []
+    before = list(bus._listeners)
     listen(heard.append)()
     with django_capture_on_commit_callbacks(execute=True):
         emit("message.created")
     assert heard == []
-    assert bus._listeners == []
+    assert bus._listeners == before

@@ -11,9 +11,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from chatify.accounts.admin_base import StaffForm, StaffInline, StaffStackedInline, TextArea, time_column
+from chatify.accounts.admin_base import StaffForm, StaffInline, StaffStackedInline, TextArea, TextInput, time_column
 from chatify.accounts.models import Membership, Tenant, TenantLimits
 from chatify.accounts.origins import MAX_ORIGINS, normal_origin
+from chatify.accounts.prefixes import normal_prefix
 
 LIMITS_HELP = "Empty: the server's default, as shown. 0: no limit."
 
@@ -51,6 +52,19 @@ class OriginsField(forms.CharField):
         return list(found)
 
 
+class PrefixField(forms.CharField):
+    """A document in Firestore, or nothing."""
+
+    widget = TextInput({"spellcheck": "false", "placeholder": "tenants/acme"})
+
+    def to_python(self, value: Any) -> str:
+        """Without slashes around it. Raises ValidationError for what is no document."""
+        try:
+            return normal_prefix(super().to_python(value) or "")
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
 class TenantForm(StaffForm[Tenant]):
     """What a tenant is called, and what it may do with browsers and data."""
 
@@ -59,14 +73,31 @@ class TenantForm(StaffForm[Tenant]):
         help_text="One per line, such as https://example.com: pages from there may use its end users' tokens.",
     )
 
+    firestore_prefix = PrefixField(
+        required=False,
+        help_text="Document below which its collections are in Firestore, such as tenants/acme. Empty: at the top, "
+        "together with those of others. When this is changed, nothing is moved by itself: what happens from then on "
+        "is written to the new place, and what was written before, also about people who are erased meanwhile, stays "
+        "in the old one until somebody runs manage.py firestore_sync --rebuild --tenant with its slug. That writes "
+        "everything to the new place and removes it from the old one.",
+    )
+
     class Meta:
         model = Tenant
-        fields = ("name", "slug", "allowed_origins", "retention_days")
+        fields = ("name", "slug", "allowed_origins", "retention_days", "firestore_prefix")
         labels: ClassVar = {"retention_days": "Keep conversations for so many days"}
         help_texts: ClassVar = {
             "retention_days": "Without activity for longer they are erased for good, soon after this is saved. "
             "Empty: they are kept."
         }
+
+    def clean_firestore_prefix(self) -> str:
+        """Two tenants in one place would overwrite each other's personalities. Deleted ones may come back."""
+        prefix: str = self.cleaned_data["firestore_prefix"]
+        others = Tenant.objects.exclude(id=self.instance.id).filter(firestore_prefix=prefix) if prefix else None
+        if other := others.first() if others is not None else None:
+            raise ValidationError(f"“{other.slug}” is there already.")
+        return prefix
 
 
 class MemberInline(StaffInline[Membership, Tenant]):

@@ -37,7 +37,7 @@ from chatify.accounts.models import ApiKey, Membership, Tenant, TenantLimits, Us
 from chatify.accounts.tenancy import delete_tenants, restore_tenants, update_tenant
 from chatify.common.errors import ChatifyError
 
-WRITTEN = ("name", "allowed_origins", "retention_days")
+WRITTEN = ("name", "allowed_origins", "retention_days", "firestore_prefix")
 
 
 @admin.register(Tenant)
@@ -100,7 +100,7 @@ class TenantAdmin(StaffAdmin[Tenant]):
         return [
             ("What it is", {"fields": (("name", "slug"), times)}),
             ("What there is", {"fields": (("show_keys", "show_usage"), "show_links")}),
-            ("Browsers and data", {"fields": (origins, "retention_days")}),
+            ("Browsers and data", {"fields": (origins, "retention_days", "firestore_prefix")}),
             *shown,
         ]
 

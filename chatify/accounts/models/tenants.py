@@ -46,6 +46,11 @@ class Tenant(models.Model):
 
     class Meta:
         ordering: ClassVar = ["slug"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["firestore_prefix"], condition=~models.Q(firestore_prefix=""), name="tenant_prefix_once"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

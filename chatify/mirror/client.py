@@ -1,0 +1,65 @@
+"""The connection to Firestore, made where it is used: gRPC does not survive a fork."""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+from typing import Any
+
+import firebase_admin
+import google.auth.credentials
+from django.conf import settings
+from firebase_admin import credentials, firestore
+from google.cloud.firestore import Client
+
+_lock = Lock()
+_app: tuple[int, firebase_admin.App] | None = None
+
+
+class MirrorOff(RuntimeError):
+    """There is no FIREBASE_PROJECT_ID, so nothing is mirrored."""
+
+    def __init__(self) -> None:
+        super().__init__("The mirror is off: set FIREBASE_PROJECT_ID, and credentials or FIRESTORE_EMULATOR_HOST.")
+
+
+class _Anonymous(credentials.Base):  # type: ignore[misc]  # firebase_admin ships no types
+    """The emulator asks for none, but the SDK would look for some."""
+
+    def get_credential(self) -> google.auth.credentials.Credentials:
+        return google.auth.credentials.AnonymousCredentials()  # type: ignore[no-untyped-call]
+
+
+def client() -> Client:
+    """The client of this process, for all its threads. Raises MirrorOff, or ValueError and OSError of credentials."""
+    global _app
+    if not settings.FIRESTORE_IS_ON:
+        raise MirrorOff
+    with _lock:
+        if _app is None or _app[0] != os.getpid():
+            _app = os.getpid(), _make_app()
+        made: Client = firestore.client(_app[1])
+        return made
+
+
+def close() -> None:
+    """Let the connection go; the next `client()` makes another one."""
+    global _app
+    with _lock:
+        if _app is not None and _app[0] == os.getpid():
+            firestore.client(_app[1]).close()
+            firebase_admin.delete_app(_app[1])
+        _app = None
+
+
+def _make_app() -> firebase_admin.App:
+    options: dict[str, Any] = {"projectId": settings.FIREBASE_PROJECT_ID}
+    found: credentials.Base
+    if settings.FIRESTORE_EMULATOR_HOST:
+        os.environ["FIRESTORE_EMULATOR_HOST"] = settings.FIRESTORE_EMULATOR_HOST  # it may come from .env
+        found = _Anonymous()
+    else:
+        if settings.GOOGLE_APPLICATION_CREDENTIALS:
+            os.environ["GOOGLE_APPLICATION_CREDENTIALS"] = settings.GOOGLE_APPLICATION_CREDENTIALS
+        found = credentials.ApplicationDefault()
+    return firebase_admin.initialize_app(found, options, name=f"chatify-{os.getpid()}")

@@ -1,0 +1,90 @@
+"""How far the mirror is behind: what the outbox says, for metrics, health and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+from prometheus_client import Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from chatify.events.models import OutboxRow
+from chatify.mirror.sink import NAME
+
+BEHIND_SECONDS = 60.0
+"""So old the oldest row may be before health tells of it: a failing relay tries again within that."""
+
+documents_written = Counter("chatify_firestore_documents_total", "Documents that were set or deleted in Firestore.")
+failures = Counter("chatify_firestore_failures_total", "What went wrong on the way to Firestore.", ["kind"])
+delivery = Histogram(
+    "chatify_firestore_delivery_seconds",
+    "From the change in the database until it was in Firestore.",
+    buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096),
+)
+
+
+class MirrorBehind(RuntimeError):
+    """Rows have been waiting for too long."""
+
+
+class Backlog(NamedTuple):
+    """What is not in Firestore yet."""
+
+    waiting: int
+    dead: int
+    lag_seconds: float
+    """How long the oldest row that is not dead has been waiting; 0 without one."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether that is too long."""
+        return self.lag_seconds > BEHIND_SECONDS
+
+
+def read_backlog() -> Backlog:
+    """What the outbox holds for Firestore."""
+    rows = OutboxRow.objects.filter(sink=NAME)
+    waiting = rows.filter(state=OutboxRow.State.PENDING)
+    oldest = waiting.order_by("id").values_list("created_at", flat=True).first()
+    lag = (timezone.now() - oldest).total_seconds() if oldest else 0.0
+    return Backlog(waiting.count(), rows.filter(state=OutboxRow.State.DEAD).count(), max(0.0, lag))
+
+
+def check_backlog() -> str:
+    """A word for health. Raises MirrorBehind."""
+    backlog = read_backlog()
+    if backlog.is_behind:
+        raise MirrorBehind
+    return f"{backlog.waiting} waiting, {backlog.dead} dead"
+
+
+class BacklogCollector(Collector):
+    """The backlog as metrics, read when they are asked for: the relay may be another process."""
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """The names, so that nothing is read when it is registered."""
+        for name, help_, _ in _GAUGES:
+            yield GaugeMetricFamily(name, help_)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The names always, values while the mirror is on and the database answers."""
+        try:
+            backlog = read_backlog() if settings.FIRESTORE_IS_ON else None
+        except DatabaseError:
+            backlog = None
+        for name, help_, place in _GAUGES:
+            family = GaugeMetricFamily(name, help_)
+            if backlog is not None:
+                family.add_metric([], backlog[place])
+            yield family
+
+
+_GAUGES = (
+    ("chatify_firestore_waiting", "Outbox rows that are not in Firestore yet.", 0),
+    ("chatify_firestore_dead", "Outbox rows that Firestore refused.", 1),
+    ("chatify_firestore_lag_seconds", "How long the oldest of those that wait has been waiting.", 2),
+)
