@@ -78,7 +78,9 @@ class LockedChatSession(NamedTuple):
 
 def lock(chat_session_id: UUID) -> LockedChatSession:
     """Lock a chat session, in the caller's transaction. Raises NotFound; one that was deleted is found."""
-    rows = _LOCK.rows(id=chat_session_id)
+    # Whoever waits on PostgreSQL for a row that comes to another personality meanwhile finds no row: its join is
+    # checked again with the row as it is after the wait, against the personality of before.
+    rows = _LOCK.rows(id=chat_session_id) or _LOCK.rows(id=chat_session_id)
     if not rows:
         raise NotFound("There is no such chat session.")
     return LockedChatSession(*rows[0])

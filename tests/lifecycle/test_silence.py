@@ -162,13 +162,14 @@ plans.append(ChatSession.objects.filter(deleted_at__lt=before).order_by("deleted
 print(json.dumps(plans))
 """
 MILLION = """
-insert into chat_sessions_chatsession (id, tenant_id, end_user_id, template_id, version_id, status, mode, title,
-  greeting, metadata, last_seq, total_tokens_used, epoch, last_activity, created_at, status_reason, end_reason,
-  deleted_at)
-select gen_random_uuid(), c.tenant_id, c.end_user_id, c.template_id, c.version_id,
-  case n %% 1000 when 1 then 'active' when 2 then 'paused' else 'ended' end, 'ai', '', '', '{}', 0, 0, 0,
-  now() - n * interval '1 minute', now(), '', '', case when n %% 50 = 0 then now() - n * interval '1 minute' end
-from chat_sessions_chatsession c, generate_series(1, %s) n where c.id = %s
+insert into chat_sessions_chatsession select made.*
+from chat_sessions_chatsession c, generate_series(1, %s) n, lateral jsonb_populate_record(c, jsonb_build_object(
+  'id', gen_random_uuid(),
+  'status', case n %% 1000 when 1 then 'active' when 2 then 'paused' else 'ended' end,
+  'last_activity', now() - n * interval '1 minute',
+  'deleted_at', case when n %% 50 = 0 then now() - n * interval '1 minute' end,
+  'memory_due_at', case when n %% 500 = 0 then now() - n * interval '1 minute' end)) made
+where c.id = %s
 """
 
 
