@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chatify.llm.types import ChatMessage, ChatRequest
 from chatify.memory.budget import Material, fit
-from chatify.memory.recalling import recall
+from chatify.memory.recalling import Recalled, recall
 from chatify.memory.window import Window
 from templates_app.access import Version
 from templates_app.rendering import Values, build_system_prompt, memory_block, summary_block
@@ -63,4 +63,9 @@ def _recalled(window: Window) -> Sequence[tuple[str, str]]:
     if not window.memories:
         return ()
     latest = " ".join(content for _, role, content in window.said[-3:] if role != "assistant")
-    return [(memory.kind, memory.text) for memory in recall(window.memories, latest)]
+    return [(_label(memory), memory.text) for memory in recall(window.memories, latest)]
+
+
+def _label(memory: Recalled) -> str:
+    """Its kind; of a plan also the day on which it was told: "next week" is not next week for ever."""
+    return f"{memory.kind}, told on {memory.said_at:%Y-%m-%d}" if memory.kind == "plan" else memory.kind

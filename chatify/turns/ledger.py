@@ -217,7 +217,9 @@ def _finish(spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
         id=spec.message_id, seq=spec.seq, role=Message.Role.ASSISTANT, created_at=spec.created_at,
         model=spec.request.model, **ending,
     )  # fmt: skip
-    return Finished(wire(reply, row, speaker=spec.request.speaker), next_reply, is_latest=row.is_open and row.last_seq == spec.seq)
+    return Finished(
+        wire(reply, row, speaker=spec.request.speaker), next_reply, is_latest=row.is_open and row.last_seq == spec.seq
+    )
 
 
 @transaction.atomic

@@ -151,7 +151,7 @@ def _request(row: LockedChatSession, window: Window) -> ChatRequest:
         interests=row.end_user__interests,
         style=row.end_user__style,
         remembered=row.end_user__remembered,
-        hour=row.now.hour,
+        now=row.now,
     )
     speaker = Speaker(version, row.template__name, model, row.greeting, corrections.factor(model))
     return build_request(speaker=speaker, values=values, window=window)

@@ -23,10 +23,9 @@ from sessions.actions import delete_chat_sessions, start_chat_session
 from sessions.models import ChatSession
 from tests.api.checks import change_rows
 from tests.conftest import MakeClient, MakeServer
-from tests.operations.test_celery import QUICK_BEAT
-from tests.services.process import Process
 from tests.services.redis import Redis
 from tests.services.server import ROOT
+from tests.services.workers import workers_beside
 
 SILENT = "update chat_sessions_chatsession set last_activity = ? where id = ?"
 _LONG_AGO = "2020-01-01 00:00:00"
@@ -130,21 +129,13 @@ def test_two_workers_and_two_beats_on_redis_pause_each_once(
     server = make_server(grown=True, PAUSE_AFTER_SECONDS="1", END_AFTER_SECONDS="3600")
     alice = make_client(server)
     chats = [alice.start()["id"] for _ in range(10)]
-    env = {**server.env, "CELERY_BROKER_URL": redis.url(5)}
-    worker = [sys.executable, "-m", "celery", "-A", "config", "worker", "--pool", "threads", "--concurrency", "2"]
-    commands = {"w1": [*worker, "-n", "w1"], "w2": [*worker, "-n", "w2"]}
-    beat = QUICK_BEAT.replace("app.start(", "import sys; app.conf.beat_schedule_filename = sys.argv[1]; app.start(")
-    beats = {name: [sys.executable, "-c", beat, str(tmp_path / name)] for name in ("b1", "b2")}
     with alice.socket(chats[0]) as socket:
-        programs = [
-            Process(command, log=tmp_path / f"{name}.log", env=env, cwd=ROOT)
-            for name, command in {**commands, **beats}.items()
-        ]
-        try:
+        with workers_beside(server, redis.url(5), tmp_path) as workers:
+            for name in ("1", "2"):
+                workers.worker(f"worker{name}")
+                workers.beat(f"beat{name}")
             assert socket.recv_until("session.paused", timeout=60)["reason"] == "silence"
-        finally:
-            for program in programs:
-                program.stop(20)
+            workers.stop()
         assert socket.types().count("session.paused") == 1
     assert alice.get("/api/v1/sessions/", params={"status": "paused"}).json()["results"]
 

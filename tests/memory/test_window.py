@@ -182,12 +182,30 @@ def test_what_is_remembered_is_in_the_next_turn_between_its_marks(principal: Pri
     assert '- person: "Their sister is called Anna."' in block
 
 
+def test_plan_says_when_it_was_told(principal: Principal, chat: ChatSession) -> None:
+    remember(chat, "plan", "moves to Porto next week")
+    told = timezone.now().strftime("%Y-%m-%d")
+    assert f'- plan, told on {told}: "moves to Porto next week"' in system(ask(principal, chat, "hello"))
+
+
 def test_prompt_variables_come_from_what_is_remembered(principal: Principal, chat: ChatSession) -> None:
-    known = {"name": "Sam", "style": "short", "mood": "curious", "topics": ["cats", "rain"]}
+    known = {
+        "name": "Sam",
+        "style": "short",
+        "mood": "curious",
+        "mood_at": timezone.now().isoformat(),
+        "topics": ["cats", "rain"],
+    }
     EndUser.objects.filter(id=chat.end_user_id).update(remembered=known)
     prompt = system(ask(principal, chat, "hello"))
     for line in ('- name: "Sam"', '- style they like: "short"', '- topics so far: "cats, rain"', '- mood: "curious"'):
         assert line in prompt
+
+
+def test_mood_of_the_day_before_yesterday_is_not_spoken_of(principal: Principal, chat: ChatSession) -> None:
+    long_ago = (timezone.now() - timedelta(hours=25)).isoformat()
+    EndUser.objects.filter(id=chat.end_user_id).update(remembered={"mood": "gloomy", "mood_at": long_ago})
+    assert "gloomy" not in system(ask(principal, chat, "hello"))
 
 
 def test_what_the_application_tells_comes_before_what_is_remembered(principal: Principal, chat: ChatSession) -> None:
