@@ -14,7 +14,8 @@ from tests.waiting import wait_until
 
 FIELDS = {
     "id", "template", "template_version", "status", "mode", "title", "greeting", "disclosure", "user", "metadata",
-    "selection", "suggestion", "message_count", "total_tokens_used", "last_seq", "last_activity", "created_at", "ws_url",
+    "selection", "suggestion", "message_count", "total_tokens_used", "last_seq", "last_activity", "created_at",
+    "ws_url",
 }  # fmt: skip
 
 
