@@ -8,7 +8,8 @@ LLMError
 ├── ProviderRejected       4xx: our request is wrong
 ├── ContentFiltered        the provider refused the content
 ├── StreamCut              the stream ended without an end       retryable
-└── StreamGarbled          what came is not what was agreed      retryable
+├── StreamGarbled          what came is not what was agreed      retryable
+└── EmptyReply             it ended well, without a word         retryable
 """
 
 from __future__ import annotations
@@ -75,4 +76,11 @@ class StreamGarbled(LLMError):
     """The stream carried something that is not the agreed format."""
 
     code = "stream_garbled"
+    is_retryable = True
+
+
+class EmptyReply(LLMError):
+    """The model ended well and said nothing."""
+
+    code = "empty_reply"
     is_retryable = True

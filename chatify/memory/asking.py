@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from chatify.common.tokens import estimate_tokens
-from chatify.llm.errors import LLMError, ProviderTimeout, StreamCut
+from chatify.llm.errors import EmptyReply, ProviderTimeout, StreamCut
 from chatify.llm.types import ChatMessage, ChatRequest, Chunk, Provider, Usage
 
 ASK_SECONDS = 60.0
@@ -16,13 +16,6 @@ MAX_ANSWER = 40_000
 """Code points. What is longer is not what was asked for, and the call is ended."""
 
 _TEMPERATURE = 0.2
-
-
-class EmptyAnswer(LLMError):
-    """The model ended well and said nothing."""
-
-    code = "empty_reply"
-    is_retryable = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +29,7 @@ class Answer:
 async def ask(provider: Provider, *, model: str, system: str, text: str, max_tokens: int) -> Answer:
     """Give a model its instructions (`system`) and what they are about (`text`), and wait for all of its answer.
 
-    Raises LLMError: EmptyAnswer for one without a word, ProviderTimeout when it takes longer than a minute.
+    Raises LLMError: EmptyReply for one without a word, ProviderTimeout when it takes longer than a minute.
     """
     messages = (ChatMessage("system", system), ChatMessage("user", text))
     request = ChatRequest(model=model, messages=messages, temperature=_TEMPERATURE, max_tokens=max_tokens)
@@ -46,7 +39,7 @@ async def ask(provider: Provider, *, model: str, system: str, text: str, max_tok
     except TimeoutError:
         raise ProviderTimeout("The model did not come to an end in time.") from None
     if not answer:
-        raise EmptyAnswer("The model said nothing.")
+        raise EmptyReply("The model said nothing.")
     asked = sum(estimate_tokens(message.content) for message in messages)
     return Answer(answer, usage or Usage(asked, estimate_tokens(answer), is_estimated=True))
 

@@ -19,12 +19,12 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.db import connections
 
-from chatify.llm.errors import LLMError
+from chatify.llm.errors import EmptyReply, LLMError
 from chatify.llm.prices import cost_of
 from chatify.llm.registry import make_provider
 from chatify.llm.types import Provider, Usage
 from chatify.memory import meters
-from chatify.memory.asking import Answer, EmptyAnswer, ask
+from chatify.memory.asking import Answer, ask
 from chatify.memory.claims import Claim, claim_due, close, give_back, give_back_done, give_back_failed
 from chatify.memory.facts import write_facts
 from chatify.memory.finding import FactsInput, Found, find_by_model, find_by_rules
@@ -217,7 +217,7 @@ async def _make(source: Source, attempts: int, provider: Provider | None) -> Mad
     answer = await _ask(provider, prompt, describe(source), tokens_for(SUMMARY_TOKENS, attempts))
     text = tidy(answer.text)
     if not text:
-        raise EmptyAnswer("The model's summary has no words.")
+        raise EmptyReply("The model's summary has no words.")
     return Made(text, _model(prompt), prompt.version, answer.usage, _cost(prompt, answer.usage))
 
 

@@ -20,9 +20,9 @@ MAX_SUMMARY = 3_200
 NOTHING = "Nothing was said that could be kept."
 
 HEADING = "The user said, in these words (what others said is marked):"
-_USER, _COMPANION, _OTHER = "User", "Companion", "Other person"
+_USER, _COMPANION, _OTHER, _NOTED = "User", "Companion", "Other person", "Noted before"
 _SPEAKERS = {"user": _USER, "assistant": _COMPANION, "human": _OTHER}
-_LINE = re.compile(rf"^(?:({_COMPANION}|{_OTHER}): |\(asked: (.{{1,200}}?)\) )?(.+)$")
+_LINE = re.compile(rf"^(?:({_COMPANION}|{_OTHER}|{_NOTED}): |\(asked: (.{{1,200}}?)\) )?(.+)$")
 _RECALLED = re.compile(f"{RECALLED_OPEN}.*?{RECALLED_CLOSE}", re.DOTALL)
 _MARKS = str.maketrans("", "", RECALLED_OPEN[0] + RECALLED_OPEN[-1])
 
@@ -38,7 +38,7 @@ _SAMENESS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One sentence, with who said it (empty: a summary that somebody else wrote) and the question that it answers."""
+    """One sentence, with who said it, or that a summary has it which we did not make, and the question it answers."""
 
     place: int
     speaker: str
@@ -51,7 +51,10 @@ class _Item:
         """As it stands in the summary."""
         if self.asked:
             return f"(asked: {self.asked}) {self.text}"
-        return self.text if self.speaker in ("", _USER) else f"{self.speaker}: {self.text}"
+        if self.speaker != _USER:
+            return f"{self.speaker}: {self.text}"
+        looks_marked = (match := _LINE.match(self.text)) is not None and match[3] != self.text
+        return f'"{self.text}"' if looks_marked else self.text
 
 
 def extract(previous: str, said: Sequence[Said], limit: int = MAX_SUMMARY) -> str:
@@ -78,7 +81,7 @@ def _of_summary(previous: str) -> list[_Item]:
             found.append(_item(len(found), match[1] or _USER, match[2] or "", match[3]))
         elif not is_ours:
             texts = sentences.split(line.strip().removeprefix("- "))
-            found += [_item(len(found) + number, "", "", text) for number, text in enumerate(texts)]
+            found += [_item(len(found) + number, _NOTED, "", text) for number, text in enumerate(texts)]
     return found
 
 
@@ -144,7 +147,7 @@ def _weight(item: _Item) -> float:
     weight = sentences.weight_of(item.text)
     if item.asked:
         weight = _ANSWER - sentences.is_chatter(item.text)
-    elif not item.speaker:
+    elif item.speaker == _NOTED:
         weight += _BY_ANOTHER_HAND
     elif item.speaker == _COMPANION:
         weight = _PROMISE if sentences.is_promise(item.text) else _BY_COMPANION

@@ -100,7 +100,9 @@ def is_promise(sentence: str) -> bool:
 def _belongs(sentence: str, before: str) -> bool:
     if _ABBREVIATION.search(before):
         return True
-    if is_question(before) or _WIDE.search(sentence) or len(before) + len(sentence) >= MAX_JOINED:
+    if len(before) + len(sentence) >= MAX_JOINED or is_question(before) or is_question(sentence):
+        return False
+    if _WIDE.search(sentence):
         return False
     return len(_WORD.findall(sentence)) <= 3 or _DEPENDENT.match(sentence) is not None
 

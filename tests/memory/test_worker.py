@@ -26,7 +26,9 @@ select ?, tenant_id, id, ?, ?, ?, 'complete', created_at, '', '', ?, '', 0, ? fr
 """
 DUE = "update chat_sessions_chatsession set last_seq = ?, memory_due_at = ? where id = ?"
 LEASE_OVER = "update chat_sessions_chatsession set memory_due_at = ? where id = ?"
-STATE = "select summarized_seq, memory_claim, memory_attempts, memory_due_at from chat_sessions_chatsession where id = ?"
+STATE = (
+    "select summarized_seq, memory_claim, memory_attempts, memory_due_at from chat_sessions_chatsession where id = ?"
+)
 SUMMARIES = "select from_seq, to_seq, text from chat_sessions_summary where chat_session_id = ? order by from_seq"
 _LONG_AGO = "2020-01-01 00:00:00"
 _COUNT, _END = 20, 13  # so many messages, and so many of them leave the window

@@ -62,7 +62,7 @@ class SummaryForm(StaffForm[Summary]):
         """Raises ValidationError when it is not the text any more that was opened."""
         seen = self.data.get(self.add_initial_prefix("text"))
         if seen is not None and with_plain_newlines(seen) != with_plain_newlines(self.instance.text):
-            raise ValidationError(_CHANGED, code="changed_meanwhile")
+            raise ValidationError(_CHANGED)
         return with_plain_newlines(self.cleaned_data["text"])
 
 
