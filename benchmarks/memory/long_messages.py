@@ -29,8 +29,8 @@ _NAMES = (*_LINES, "base64")
 
 
 def lengthen(exchange: Exchange, number: int) -> Exchange:
-    """The exchange as it is, or, every few times where nothing is planted or asked, with a long text pasted behind."""
-    if number % EVERY or exchange.plants or exchange.asks:
+    """The exchange as it is, or, every few times where it is small talk, with a long text pasted behind."""
+    if number % EVERY or not exchange.is_small_talk:
         return exchange
     kind = _NAMES[number // EVERY % len(_NAMES)]
     length = (900, 2_500, MOST)[number // EVERY % 3]

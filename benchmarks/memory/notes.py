@@ -61,7 +61,7 @@ def summarize(text: str, max_tokens: int, small_talk: Container[str]) -> str:
     previous, said = _read(text)
     notes = [_Note.of(line, bonus=1.0) for line in previous]
     for role, content in said:
-        if role == "user" and content not in small_talk:
+        if role == "user" and content.partition("\n\n")[0] not in small_talk:  # whatever is pasted behind it
             notes += [_Note.of(statement) for statement in _statements(content)]
     return "\n".join(_fit(list({note.short: note for note in notes}.values()), max_tokens)) or NOTHING
 

@@ -84,7 +84,7 @@ class _Talk:
         before = len(self._model.requests)
         self._model.replies[exchange.said] = exchange.reply
         if exchange.is_small_talk:
-            self._model.small_talk.add(exchange.said)
+            self._model.small_talk.add(exchange.said.partition("\n\n")[0])
         answer = self._house.post(f"/sessions/{self._session}/messages/", {"content": exchange.said})
         if answer["reply"]["status"] != "complete" or len(self._model.requests) != before + 1:
             raise BenchmarkError(f"A turn went wrong: {answer['reply']}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 MARGIN = 1.05
+MAX_KNOWN = 20_000
+"""Estimates that are kept: prompts, summaries and messages come again at every turn."""
 
 _LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
 _PARTS = re.compile(rf"[{_LATIN}]+|[0-9]+|[^\S\n]+(?=[0-9])|[^\S\n]{{2,}}|\n+|[^\s0-9{_LATIN}]")
@@ -18,13 +20,22 @@ _PER_LETTER = {2: 0.6, 3: 1.0, 4: 2.0}
 """By bytes of UTF-8, beyond the Latin script."""
 
 
+_known: dict[tuple[int, int], int] = {}  # by hash: the texts themselves are people's, and not kept
+
+
 def estimate_tokens(text: str) -> int:
     """Tokens of a text, rather too many than too few: the models' vocabularies differ.
 
     The rates were fitted to OpenAI's o200k. Prose in English comes out a quarter too high, text without words (keys,
     tables, base64) about right; `tests/common/test_tokens.py` compares them.
     """
-    return min(round(MARGIN * sum(map(_tokens, _PARTS.findall(text)))), most_tokens(text))
+    place = hash(text), len(text)
+    known = _known.get(place)
+    if known is None:
+        if len(_known) >= MAX_KNOWN:
+            _known.clear()
+        known = _known[place] = min(round(MARGIN * sum(map(_tokens, _PARTS.findall(text)))), most_tokens(text))
+    return known
 
 
 def most_tokens(text: str) -> int:

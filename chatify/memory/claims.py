@@ -33,12 +33,17 @@ class Claim:
     attempts: int
 
 
+def due() -> ChatSessionQuerySet:
+    """What is due, the longest first. Found by index, whatever else there is."""
+    return ChatSession.objects.existing().filter(memory_due_at__lte=Now()).order_by("memory_due_at")
+
+
 def claim_due(most: int) -> list[Claim]:
     """Claim the chat sessions that have been due for longest. What another worker is claiming is passed over."""
-    if not _due().exists():
+    if not due().exists():
         return []
     with transaction.atomic():
-        rows = list(_due().select_for_update(skip_locked=True).values_list("id", "memory_attempts")[:most])
+        rows = list(due().select_for_update(skip_locked=True).values_list("id", "memory_attempts")[:most])
         token = uuid4()
         claimed = ChatSession.objects.filter(id__in=[id_ for id_, _ in rows])
         claimed.update(memory_claim=token, memory_due_at=Now() + LEASE)
@@ -79,10 +84,6 @@ def close(claim: Claim, seen: ChatSession) -> bool:
         return True
     give_back(claim)
     return False
-
-
-def _due() -> ChatSessionQuerySet:
-    return ChatSession.objects.existing().filter(memory_due_at__lte=Now()).order_by("memory_due_at")
 
 
 def _mine(claim: Claim) -> ChatSessionQuerySet:

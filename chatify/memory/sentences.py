@@ -13,7 +13,7 @@ MAX_JOINED = 180
 
 _ENDS = re.compile(r"(?<=[.!?\u2026])[\"'\u201d\u2019)\]]*\s+|(?<=[\u3002\uff01\uff1f\uff0e])|[\r\n\u2028\u2029]+")
 _ABBREVIATION = re.compile(
-    r"(?:^|\s)(?:[^\W\d_]|\d{1,2}|mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|z\.b|no|nr|approx|ca)\.$", re.IGNORECASE
+    r"(?:[^\W\d_]|\d{1,2}|mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|z\.b|no|nr|approx|ca)\.", re.IGNORECASE
 )
 _JOINTS = re.compile(
     r"(?<=[,;:\u3001\uff0c\uff1b])\s*|\s+(?=(?:and|but|und|aber|et|mais|y|pero|e|ma|\u2013|-)\s)", re.IGNORECASE
@@ -98,7 +98,7 @@ def is_promise(sentence: str) -> bool:
 
 
 def _belongs(sentence: str, before: str) -> bool:
-    if _ABBREVIATION.search(before):
+    if _ABBREVIATION.fullmatch(before, before.rfind(" ") + 1):
         return True
     if len(before) + len(sentence) >= MAX_JOINED or is_question(before) or is_question(sentence):
         return False

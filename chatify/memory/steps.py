@@ -33,6 +33,8 @@ def _stale(row: ChatSession) -> Source | None:
 
 def _unsummarized(row: ChatSession) -> Source | None:
     first, last = row.summarized_seq + 1, _last(row)
+    if last < first:
+        return None
     said, is_all = take(_said(row, first, last))
     if not said:
         return None

@@ -146,10 +146,12 @@ import json
 import django; django.setup()
 from datetime import timedelta
 from django.utils import timezone
+from chatify.memory.claims import due
 from sessions.models import ChatSession
 before = timezone.now() - timedelta(minutes=5)
 plans = [ChatSession.objects.silent(status, before)[:200].explain() for status in ("active", "paused")]
 plans.append(ChatSession.objects.filter(deleted_at__lt=before).order_by("deleted_at")[:200].explain())
+plans.append(due()[:8].explain())
 print(json.dumps(plans))
 """
 MILLION = """
@@ -173,7 +175,8 @@ def test_due_ones_are_found_by_index(make_server: MakeServer, make_client: MakeC
         connection.execute("analyze chat_sessions_chatsession")
     command = [sys.executable, "-c", PLANS]
     done = subprocess.run(command, cwd=ROOT, env=server.env, check=True, capture_output=True, text=True, timeout=60)
-    active, paused, deleted = json.loads(done.stdout.splitlines()[-1])
+    active, paused, deleted, memory = json.loads(done.stdout.splitlines()[-1])
     for plan in (active, paused):
         assert "Index Scan using chat_session_silent" in plan, plan
     assert "Index Scan using chat_session_deleted" in deleted, deleted
+    assert "Index Scan using chat_session_memory_due" in memory, memory

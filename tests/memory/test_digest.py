@@ -1,4 +1,4 @@
-"""The work of memory: what is due is claimed, done once, tried again when it fails, and never at the cost of messages."""
+"""The work of memory: what is due is claimed, done once, and tried again when it fails; no message is lost by it."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,7 +22,8 @@ from tests.waiting import wait_until
 SAID = """
 insert into chat_sessions_message (id, tenant_id, chat_session_id, seq, role, content, status, created_at, error_code,
   model, is_usage_estimated, lease_owner, epoch, cancel_requested)
-select ?, tenant_id, id, ?, ?, ?, 'complete', created_at, '', '', ?, '', 0, ? from chat_sessions_chatsession where id = ?
+select ?, tenant_id, id, ?, ?, ?, 'complete', created_at, '', '', ?, '', 0, ?
+from chat_sessions_chatsession where id = ?
 """
 DUE = "update chat_sessions_chatsession set last_seq = ?, memory_due_at = ? where id = ?"
 LEASE_OVER = "update chat_sessions_chatsession set memory_due_at = ? where id = ?"
@@ -97,10 +98,19 @@ def converse(make_client: MakeClient, provider: Provider) -> Converse:
     return lambda server, marker="": Conversation(server, make_client(server), provider, marker)
 
 
-@pytest.fixture
-def grown(make_server: MakeServer) -> Server:
+@pytest.fixture(scope="module")
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer]:
+    """Servers for all tests of this module."""
+    make = MakeServer(request, tmp_path_factory.mktemp("worker"))
+    yield make
+    for server in make.made:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def grown(servers: MakeServer) -> Server:
     """A server whose tasks are done by workers."""
-    return make_server(grown=True)
+    return servers(grown=True)
 
 
 # On Redis -----------------------------------------------------------------------------------------
@@ -135,7 +145,7 @@ def test_worker_that_comes_back_after_its_lease_writes_nothing(
         chat.let_lease_run_out()
         workers.expect(chat.wait_done)
         first.thaw()
-        wait_until(lambda: "result=lost" in first.log_text() or '"lost"' in first.log_text(), 20, "the loss")
+        wait_until(lambda: '"result": "lost"' in first.log_text(), 20, "the loss")
     assert chat.summaries == [(1, _END, "Said slowly.")]
     assert len(chat.calls) == 2
 
@@ -160,12 +170,18 @@ def start_two_of_each(workers: Workers) -> None:
 
 
 # Inside the server --------------------------------------------------------------------------------
-@pytest.fixture
-def embedded(make_server: MakeServer) -> Server:
-    """A server with worker and beat inside."""
-    server = make_server(start=False)
+@pytest.fixture(scope="module")
+def hurried(servers: MakeServer) -> Server:
+    """A server with worker and beat inside, not started."""
+    server = servers(start=False, PAUSE_AFTER_SECONDS="1")
     server.program = HURRIED_SERVER
-    return server.start()
+    return server
+
+
+@pytest.fixture
+def embedded(hurried: Server) -> Server:
+    """It, running."""
+    return hurried if hurried.is_running else hurried.start()
 
 
 def test_killed_server_loses_nothing_and_makes_it_once_when_it_is_back(embedded: Server, converse: Converse) -> None:
@@ -195,12 +211,10 @@ def test_stopped_server_does_not_wait_for_the_model_and_gives_the_work_back(
 
 
 def test_model_that_does_not_answer_holds_up_no_other_task(
-    make_server: MakeServer, make_client: MakeClient, converse: Converse
+    embedded: Server, make_client: MakeClient, converse: Converse
 ) -> None:
-    server = make_server(start=False, PAUSE_AFTER_SECONDS="1")
-    server.program = HURRIED_SERVER
-    client = make_client(server.start())
-    converse(server, "[[hang]]").wait_for_call(1)
+    client = make_client(embedded)
+    converse(embedded, "[[hang]]").wait_for_call(1)
     chat = client.start()["id"]
     with client.socket(chat) as socket:
         assert socket.recv_until("session.paused", timeout=10)["reason"] == "silence"
