@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import CASCADE, SET_NULL, Model
+from django.db.models import CASCADE, SET_NULL, Case, F, Model, Value, When
 from django.utils import timezone
 
 from chatify.accounts.access import get_own_end_user
@@ -195,7 +195,7 @@ def _come_to(status: str, rows: Sequence[ChatSession], reason: str) -> int:
     now, ids = timezone.now(), [row.id for row in rows]
     changes: dict[str, Any] = {"status": status, "status_reason": reason}
     if status == ChatSession.Status.ENDED:
-        changes |= {"ended_at": now, "end_reason": reason, "memory_due_at": now}
+        changes |= {"ended_at": now, "end_reason": reason, "memory_due_at": _due_now(now)}
         request_cancel(chat_session_ids=ids)
     if reason != BY_SILENCE:
         changes["last_activity"] = now
@@ -203,6 +203,11 @@ def _come_to(status: str, rows: Sequence[ChatSession], reason: str) -> int:
     for row in rows:
         emit(EVENTS[status], tenant_id=row.tenant_id, chat_session_id=row.id)
     return len(rows)
+
+
+def _due_now(now: datetime) -> Case:
+    """When memory is to look at it: at once, unless a worker is at it, who sees the end by itself."""
+    return Case(When(memory_claim=None, then=Value(now)), default=F("memory_due_at"))
 
 
 def _welcome_back(row: ChatSession) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from chatify.common.tokens import estimate_tokens, most_tokens
+from templates_app.checks import ROOM_FOR_TALK
 
 PER_MESSAGE = 6
 """Tokens that formats put around each message."""
 
-MOST_CORRECTION = 2.5
+LEAST = 100
+"""What waits for an answer gets so many in any case, however wrong an estimate turned out to be."""
+
+MOST_CORRECTION = 1.6
 MARGIN = 1.05
 FADING = 0.9
 _CUT = " […] "
@@ -43,12 +47,16 @@ corrections = Corrections()
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a context is made of. `latest` are (role, content) pairs, oldest first; the last ones wait for an answer."""
+    """What a context is made of. `latest` are (role, content) pairs, oldest first; the last ones wait for an answer.
+
+    `leaner` gives the system prompt with less and less of what is known about the person, at last with nothing.
+    """
 
     system: str
     memories: str
     summary: str
     latest: Sequence[tuple[str, str]]
+    leaner: Callable[[], Iterable[str]] = tuple
 
     @property
     def texts(self) -> list[str]:
@@ -66,7 +74,7 @@ class Fitted:
 
 
 def fit(material: Material, budget: int, factor: float = 1.0) -> Fitted:
-    """What fits into `budget` tokens, the oldest out first and the system prompt never.
+    """What fits into `budget` tokens, the oldest out first and the personality's own words never.
 
     What waits for an answer stays, too, shortened in its middle if it would take more than two thirds of the room that
     others need. Of the rest the summary gets at most half and what is remembered at most a quarter of what the messages
@@ -76,15 +84,26 @@ def fit(material: Material, budget: int, factor: float = 1.0) -> Fitted:
     if (sum(map(most_tokens, material.texts)) + around) * factor <= budget:
         return Fitted(_joined(material.system, material.memories, material.summary), material.latest)
     limit = int(budget / factor) - PER_MESSAGE * 2
-    left = limit - estimate_tokens(material.system)
+    system = _system(material, limit - ROOM_FOR_TALK)
+    left = limit - estimate_tokens(system)
     known = estimate_tokens(material.memories) + estimate_tokens(material.summary)
-    waiting, left = _waiting(material.latest, left, left - min(known, left // 3))
+    waiting, left = _waiting(material.latest, left, max(left - min(known, left // 3), LEAST))
     earlier = material.latest[: len(material.latest) - len(waiting)]
     wanted = sum(estimate_tokens(content) + PER_MESSAGE for _, content in earlier)
     memories, left = _lines(material.memories, max(left - wanted, left // 4), left)
     summary, left = _lines(material.summary, max(left - wanted, left // 2), left)
     fitting, left = _newest(earlier, left)
-    return Fitted(_joined(material.system, memories, summary), [*fitting, *waiting], limit - left + PER_MESSAGE * 2)
+    return Fitted(_joined(system, memories, summary), [*fitting, *waiting], limit - left + PER_MESSAGE * 2)
+
+
+def _system(material: Material, most: int) -> str:
+    """The richest system prompt that leaves room for what is said; the leanest, if none does."""
+    system = material.system
+    if estimate_tokens(system) > most:
+        for system in material.leaner():
+            if estimate_tokens(system) <= most:
+                break
+    return system
 
 
 def _joined(*parts: str) -> str:

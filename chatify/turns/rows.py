@@ -17,7 +17,7 @@ from chatify.common.ids import uuid7
 from chatify.common.prepared import PreparedQuery
 from chatify.llm.types import ChatRequest
 from chatify.memory.budget import corrections
-from chatify.memory.window import Window
+from chatify.memory.window import Window, memories_of
 from chatify.turns.context import Speaker, build_request
 from chatify.turns.spec import ReplySpec
 from sessions.models import ChatSession, Message, Participant
@@ -154,4 +154,5 @@ def _request(row: LockedChatSession, window: Window) -> ChatRequest:
         now=row.now,
     )
     speaker = Speaker(version, row.template__name, model, row.greeting, corrections.factor(model))
-    return build_request(speaker=speaker, values=values, window=window)
+    memories = memories_of(row.end_user_id, row.end_user__memory_version)
+    return build_request(speaker=speaker, values=values, window=window, memories=memories)

@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
 from chatify.common.tokens import estimate_tokens
 from chatify.memory.budget import FADING, PER_MESSAGE, Corrections, Material, fit, shorten
 from sessions.models import ChatSession
 from templates_app.access import get_version
+from templates_app.actions import Draft, save_personality
+from templates_app.checks import least_context_tokens
 from templates_app.rendering import RECALLED_CLOSE, RECALLED_OPEN, memory_block, summary_block
 from tests.memory.talking import answer, ask, sent, system
 
@@ -118,6 +121,27 @@ def test_personality_says_how_much_goes_to_its_model(principal: Principal, chat:
     assert 0 < spec.request.estimated_tokens <= version.context_tokens
     assert sent(spec)[-1] == "now?"
     assert "Be brief." in system(spec)
+
+
+@pytest.mark.parametrize("letter", ["a", "\u732b"])
+def test_budget_holds_whatever_is_known_about_the_person(principal: Principal, chat: ChatSession, letter: str) -> None:
+    template, prompt = chat.template, "You are an AI. {{ user.interests }} {{ topics }} " * 5
+    least = least_context_tokens(prompt, ())
+    save_personality(template=template, draft=Draft(prompt, context_tokens=least))
+    ChatSession.objects.update(version=template.current_version)
+    word = letter * 38
+    profile = {"name": word, "interests": [word] * 10, "style": word, "remembered": {"topics": [word] * 8}}
+    EndUser.objects.filter(id=chat.end_user_id).update(**profile)
+    spec = ask(principal, chat, "Is there room for this one sentence?")
+    assert sent(spec)[-1] == "Is there room for this one sentence?"
+    assert sum(estimate_tokens(one.content) + PER_MESSAGE for one in spec.request.messages) <= least
+
+
+def test_message_gets_some_room_even_where_estimates_are_far_off() -> None:
+    fitted = fit(
+        Material("You are a prompt that is too long already. " * 40, "", "", [("user", "word " * 90)]), 300, 1.6
+    )
+    assert 50 < estimate_tokens(fitted.latest[0][1]) <= 100
 
 
 def test_blocks_are_data() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django.utils import timezone
 from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
 from chatify.memory import window
+from chatify.memory.actions import forget_memories
 from chatify.memory.models import Memory
 from chatify.turns import ledger
 from sessions.actions import delete_chat_sessions, resume_chat_session
@@ -117,6 +119,38 @@ def test_what_is_cached_goes_with_the_chat_session(
     assert window.look_up(chat.id) is not None
     with django_capture_on_commit_callbacks(execute=True):
         delete_chat_sessions(chat_session_ids=[chat.id])
+    assert window.look_up(chat.id) is None
+
+
+def test_what_was_forgotten_is_not_left_in_the_cache(
+    principal: Principal, chat: ChatSession, django_capture_on_commit_callbacks: Any
+) -> None:
+    remember(chat, "person", "sister Anna")
+    answer(ask(principal, chat, "hello"))
+    chat.end_user.refresh_from_db()
+    assert cache.get(f"memories:1:{chat.end_user_id}")
+    window._away_until = monotonic() + 60  # a cache that was away is asked to forget nevertheless
+    with django_capture_on_commit_callbacks(execute=True):
+        forget_memories(memories=Memory.objects.all(), who=principal)
+    assert cache.get(f"memories:1:{chat.end_user_id}") is None
+    assert "Anna" not in system(ask(principal, chat, "and now?"))
+
+
+def test_remembered_things_are_read_once(principal: Principal, chat: ChatSession) -> None:
+    remember(chat, "person", "sister Anna")
+    talk(principal, chat, 1)
+    assert read_of_history(principal, chat) == []
+
+
+def test_window_of_another_release_is_read_again(principal: Principal, chat: ChatSession) -> None:
+    talk(principal, chat, 1)
+    cache.set(window._key(chat.id), "what another release has put there")
+    assert sent(ask(principal, chat, "hm?")) == ["question 1", "answer 1", "hm?"]
+
+
+def test_very_large_windows_are_not_cached(principal: Principal, chat: ChatSession) -> None:
+    talk(principal, chat, 1)
+    answer(ask(principal, chat, "long"), "x" * (window.MOST_KEPT + 1))
     assert window.look_up(chat.id) is None
 
 
