@@ -7,22 +7,28 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from chatify.accounts.access import get_end_user
+from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
 from chatify.common.errors import NotFound
 from chatify.memory.models import Memory
 
 
-def memories_for(principal: Principal, external_id: str) -> QuerySet[Memory]:
-    """What is remembered about one end user: any of the tenant's for a key, else themself.
+def get_remembered_user(principal: Principal, external_id: str) -> EndUser:
+    """The end user whose memories these are: any of the tenant's for a key, else themself.
 
     Raises Forbidden (`missing_scope`, `bound_to_session`: one chat session is not all of somebody), NotFound.
     """
     _check(principal)
-    return Memory.objects.filter(end_user=get_end_user(principal, external_id)).select_related("source")
+    return get_end_user(principal, external_id)
+
+
+def memories_for(principal: Principal, external_id: str) -> QuerySet[Memory]:
+    """What is remembered about one end user. Raises as `get_remembered_user`."""
+    return Memory.objects.filter(end_user=get_remembered_user(principal, external_id)).select_related("source")
 
 
 def get_memory(principal: Principal, external_id: str, memory_id: UUID) -> Memory:
-    """One of them. Raises as `memories_for`; somebody else's is as little found as one that never was."""
+    """One of them. Raises as `get_remembered_user`; somebody else's is as little found as one that never was."""
     _check(principal)
     rows = Memory.objects.filter(tenant_id=principal.tenant_id, end_user__external_id=external_id, id=memory_id)
     if principal.end_user_id is not None:

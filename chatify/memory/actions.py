@@ -20,6 +20,7 @@ from chatify.accounts.models import EndUser, User
 from chatify.accounts.personal_data import blank_admin_log
 from chatify.common.errors import InvalidInput, NotFound
 from chatify.events.bus import emit
+from chatify.memory.forgotten import WHOLE_KIND, Place, refused
 from chatify.memory.models import Memory
 from chatify.memory.texts import key_of, memory_text
 from templates_app.rendering import MAX_STYLE
@@ -31,8 +32,8 @@ _MOST_TOPICS = 8
 def correct_memory(*, memory: Memory, text: str, who: Who) -> Memory:
     """Give a memory another text, which nothing that is found later replaces.
 
-    If another memory of the kind says the same, the two become one. Raises InvalidInput (`blank`), NotFound when it was
-    deleted meanwhile.
+    If another memory of the kind says the same, the two become one. What it said until now is forgotten. Raises
+    InvalidInput (`blank`), NotFound when it was deleted meanwhile.
     """
     text = memory_text(text)
     if not text:
@@ -44,6 +45,8 @@ def correct_memory(*, memory: Memory, text: str, who: Who) -> Memory:
     key = key_of(row.kind, text)
     same = [one for one in rows if one.kind == row.kind and one.key == key and one.id != row.id]
     delete_memories([one.id for one in same])
+    if row.key != key:
+        _refuse(end_user, [(row.kind, row.key)])
     row.text, row.key, row.corrected_at, row.corrected_by_id = text, key, timezone.now(), _person(who)
     row.said_at = max(one.said_at for one in (row, *same))
     row.save()
@@ -53,22 +56,53 @@ def correct_memory(*, memory: Memory, text: str, who: Who) -> Memory:
 
 
 def forget_memories(*, memories: Iterable[Memory], who: Who) -> int:
-    """Delete memories for good. Gives the number of those that were still there."""
+    """Delete memories for good: they are not found again in what was said until now.
+
+    Gives the number of those that were still there.
+    """
     by_end_user = sorted(memories, key=lambda memory: str(memory.end_user_id))
     groups = groupby(by_end_user, key=lambda memory: memory.end_user_id)
-    return sum(_forget(end_user_id, [memory.id for memory in theirs], who) for end_user_id, theirs in groups)
+    return sum(_forget(end_user_id, list(theirs), who) for end_user_id, theirs in groups)
 
 
 @transaction.atomic
-def _forget(end_user_id: UUID, ids: list[UUID], who: Who) -> int:
+def forget_everything(*, end_user_id: UUID, who: Who, kind: str | None = None) -> int:
+    """Delete all memories of somebody, or all of one kind, also those that are yet to be found in what was said.
+
+    Gives the number of those that were there.
+    """
     end_user, rows = lock_memories(end_user_id)
-    gone = [row.id for row in rows if row.id in ids]
+    if end_user is None:
+        return 0
+    if kind is None:
+        EndUser.objects.filter(id=end_user_id).update(memories_forgotten_at=timezone.now(), memories_refused={})
+    else:
+        _refuse(end_user, [(kind, WHOLE_KIND)])
+    return _delete(end_user, [row for row in rows if kind in (None, row.kind)], who)
+
+
+@transaction.atomic
+def _forget(end_user_id: UUID, memories: list[Memory], who: Who) -> int:
+    end_user, rows = lock_memories(end_user_id)
+    ids = {memory.id for memory in memories}
+    gone = [row for row in rows if row.id in ids]
     if end_user is None or not gone:
         return 0
-    delete_memories(gone)
-    tell_change(end_user)
-    _audit("memory.deleted", who, end_user.tenant_id, gone)
-    return len(gone)
+    _refuse(end_user, [(row.kind, row.key) for row in gone])
+    return _delete(end_user, gone, who)
+
+
+def _refuse(end_user: EndUser, places: Iterable[Place]) -> None:
+    EndUser.objects.filter(id=end_user.id).update(memories_refused=refused(end_user, places, timezone.now()))
+
+
+def _delete(end_user: EndUser, rows: list[Memory], who: Who) -> int:
+    if rows:
+        ids = [row.id for row in rows]
+        delete_memories(ids)
+        tell_change(end_user)
+        _audit("memory.deleted", who, end_user.tenant_id, ids)
+    return len(rows)
 
 
 def refresh_remembered(end_user: EndUser) -> None:

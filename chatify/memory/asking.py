@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chatify.common.tokens import estimate_tokens
 from chatify.llm.errors import EmptyReply, ProviderTimeout, StreamCut
 from chatify.llm.types import ChatMessage, ChatRequest, Chunk, Provider, Usage
+from chatify.memory import meters
 
 ASK_SECONDS = 60.0
 MAX_ANSWER = 40_000
@@ -26,35 +27,61 @@ class Answer:
     usage: Usage
 
 
+@dataclass(slots=True)
+class _Heard:
+    """What has come of an answer so far."""
+
+    pieces: list[str] = field(default_factory=list)
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces).strip()
+
+    async def listen(self, chunks: AsyncGenerator[Chunk, None]) -> None:
+        length = 0
+        async for chunk in chunks:
+            self.pieces.append(chunk.text)
+            self.usage = chunk.usage or self.usage
+            self.finish_reason = self.finish_reason or chunk.finish_reason
+            length += len(chunk.text)
+            if length > MAX_ANSWER:
+                self.finish_reason = "stop"
+                return
+
+    def used(self, request: ChatRequest) -> Usage:
+        """What the provider says, else an estimate."""
+        asked = sum(estimate_tokens(message.content) for message in request.messages)
+        return self.usage or Usage(asked, estimate_tokens(self.text), is_estimated=True)
+
+
 async def ask(provider: Provider, *, model: str, system: str, text: str, max_tokens: int) -> Answer:
     """Give a model its instructions (`system`) and what they are about (`text`), and wait for all of its answer.
 
-    Raises LLMError: EmptyReply for one without a word, ProviderTimeout when it takes longer than a minute.
+    What it cost is metered, whatever becomes of it. Raises LLMError: EmptyReply for an answer without a word,
+    StreamCut for half of one, ProviderTimeout when it takes longer than a minute.
     """
     messages = (ChatMessage("system", system), ChatMessage("user", text))
     request = ChatRequest(model=model, messages=messages, temperature=_TEMPERATURE, max_tokens=max_tokens)
+    heard = _Heard()
+    try:
+        await _hear(provider, request, heard)
+    finally:
+        if heard.pieces:
+            meters.tokens_used(heard.used(request))
+    if heard.finish_reason == "length":
+        raise StreamCut(f"The model's answer did not end within {max_tokens} tokens.")
+    if not heard.text:
+        raise EmptyReply("The model said nothing.")
+    return Answer(heard.text, heard.used(request))
+
+
+async def _hear(provider: Provider, request: ChatRequest, heard: _Heard) -> None:
     try:
         async with asyncio.timeout(ASK_SECONDS), aclosing(provider.stream(request)) as chunks:
-            answer, usage = await _collect(chunks)
+            await heard.listen(chunks)
     except TimeoutError:
         raise ProviderTimeout("The model did not come to an end in time.") from None
-    if not answer:
-        raise EmptyReply("The model said nothing.")
-    asked = sum(estimate_tokens(message.content) for message in messages)
-    return Answer(answer, usage or Usage(asked, estimate_tokens(answer), is_estimated=True))
-
-
-async def _collect(chunks: AsyncGenerator[Chunk, None]) -> tuple[str, Usage | None]:
-    pieces: list[str] = []
-    usage, length, is_finished = None, 0, False
-    async for chunk in chunks:
-        pieces.append(chunk.text)
-        length += len(chunk.text)
-        usage = chunk.usage or usage
-        is_finished = is_finished or chunk.finish_reason is not None
-        if length > MAX_ANSWER:
-            is_finished = True
-            break
-    if not is_finished:
+    if heard.finish_reason is None:
         raise StreamCut("The model's answer was cut.")
-    return "".join(pieces).strip(), usage

@@ -2,7 +2,8 @@
 
 `memory_due_at` says when a chat session is due; a worker that claims it puts that off by its lease and leaves its
 claim. So what a killed worker had is due again by itself, and a worker that has lost its claim writes nothing.
-Times are the database's.
+Times that are compared with these here are the database's; who makes a chat session due may write the time of its own
+clock, by which it is due that much sooner or later, and nothing else depends on.
 """
 
 from __future__ import annotations
@@ -13,24 +14,39 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import F
 from django.db.models.functions import Now
 
+from chatify.llm.errors import ProviderAuthFailed, ProviderRateLimited, ProviderTimeout, ProviderUnavailable
 from sessions.models import ChatSession, ChatSessionQuerySet
 
 LEASE = timedelta(seconds=120)
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(seconds=600)
 MAX_REASON = 200
+MOST_COUNTED = 10_000
+
+AWAY = frozenset(
+    one.code for one in (ProviderUnavailable, ProviderTimeout, ProviderRateLimited, ProviderAuthFailed)
+)
+"""Errors that say nothing of the chat session: with time, or a key, the same question will be answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker's hold on a chat session. `attempts` have failed before."""
+    """A worker's hold on a chat session. `attempts` have failed before, the last one with `error` ("code: text").
+
+    They are counted as long as they fail in the same way: because nobody answers, or because answers are of no use.
+    """
 
     chat_session_id: UUID
     token: UUID
     attempts: int
+    error: str = ""
+
+    @property
+    def useless(self) -> int:
+        """How many answers in a row were of no use."""
+        return 0 if _is_away(self.error) else self.attempts
 
 
 def due() -> ChatSessionQuerySet:
@@ -43,11 +59,11 @@ def claim_due(most: int) -> list[Claim]:
     if not due().exists():
         return []
     with transaction.atomic():
-        rows = list(due().select_for_update(skip_locked=True).values_list("id", "memory_attempts")[:most])
+        rows = list(due().select_for_update(skip_locked=True).values_list("id", "memory_attempts", "memory_error")[:most])
         token = uuid4()
-        claimed = ChatSession.objects.filter(id__in=[id_ for id_, _ in rows])
+        claimed = ChatSession.objects.filter(id__in=[row[0] for row in rows])
         claimed.update(memory_claim=token, memory_due_at=Now() + LEASE)
-    return [Claim(id_, token, attempts) for id_, attempts in rows]
+    return [Claim(id_, token, attempts, error) for id_, attempts, error in rows]
 
 
 def lock(claim: Claim) -> ChatSession | None:
@@ -67,9 +83,14 @@ def give_back_done(claim: Claim, **changes: Any) -> None:
 
 
 def give_back_failed(claim: Claim, reason: str) -> bool:
-    """Let go of it after a failure: it is due again after a pause, longer each time. False if the claim was lost."""
-    pause = min(FIRST_PAUSE * 2 ** min(claim.attempts, 10), LONGEST_PAUSE)
-    return give_back(claim, after=pause, memory_attempts=F("memory_attempts") + 1, memory_error=reason[:MAX_REASON])
+    """Let go of it after a failure, the reason of which is "code: text": it is due again after a pause.
+
+    That is longer each time. False if the claim was lost.
+    """
+    before = claim.attempts if _is_away(reason) == _is_away(claim.error) else 0
+    pause = min(FIRST_PAUSE * 2 ** min(before, 10), LONGEST_PAUSE)
+    attempts = min(before + 1, MOST_COUNTED)
+    return give_back(claim, after=pause, memory_attempts=attempts, memory_error=reason[:MAX_REASON])
 
 
 def close(claim: Claim, seen: ChatSession) -> bool:
@@ -84,6 +105,10 @@ def close(claim: Claim, seen: ChatSession) -> bool:
         return True
     give_back(claim)
     return False
+
+
+def _is_away(reason: str) -> bool:
+    return reason.partition(":")[0] in AWAY
 
 
 def _mine(claim: Claim) -> ChatSessionQuerySet:

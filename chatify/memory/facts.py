@@ -8,8 +8,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
+from chatify.accounts.models import EndUser
 from chatify.memory.actions import delete_memories, lock_end_user, lock_memories, tell_change
 from chatify.memory.finding import FactsInput, Found, Spoken
+from chatify.memory.forgotten import is_forgotten
 from chatify.memory.models import Memory
 from chatify.memory.recalling import MAX_MEMORIES
 from chatify.memory.texts import key_of
@@ -28,14 +30,16 @@ Known = dict[tuple[str, str], Memory]
 def read_for_facts(chat_session_id: UUID) -> FactsInput | None:
     """What was said since facts were looked for last, as much of it as is read at once.
 
-    None if the chat session is gone or nothing was said. Without a message of the user it is empty, and is to be
-    written nevertheless: then it counts as read.
+    None if the chat session is gone or nothing was said. Without a message of the user, or when they had everything
+    forgotten since, it is empty, and is to be written nevertheless: then it counts as read.
     """
-    row = ChatSession.objects.existing().filter(id=chat_session_id).first()
+    row = ChatSession.objects.existing().select_related("end_user").filter(id=chat_session_id).first()
     if row is None or row.facts_seq >= row.last_seq:
         return None
     is_theirs, is_reply = Q(role=Message.Role.USER), Q(role=Message.Role.ASSISTANT, status=Message.Status.COMPLETE)
     said = Message.objects.filter(is_theirs | is_reply, chat_session=row, seq__gt=row.facts_seq, seq__lte=row.last_seq)
+    if (forgotten_at := row.end_user.memories_forgotten_at) is not None:
+        said = said.filter(created_at__gt=forgotten_at)
     spoken, is_all = _as_much_as_fits(_spoken(said.order_by("seq")[: 2 * MOST_MESSAGES]))
     is_all = is_all and len(spoken) < 2 * MOST_MESSAGES
     to_seq = row.last_seq if is_all else spoken[-1].seq
@@ -51,7 +55,7 @@ def write_facts(*, input: FactsInput, found: Sequence[Found], model: str, prompt
     )
     if end_user is None or claimed.select_for_update(of=("self",)).first() is None:
         return False
-    if _remember(input, found, model, prompt_version):
+    if _remember(end_user, input, found, model, prompt_version):
         tell_change(end_user)
     ChatSession.objects.filter(id=input.chat_session_id).update(facts_seq=input.to_seq)
     return True
@@ -79,16 +83,14 @@ def _as_much_as_fits(spoken: Sequence[Spoken]) -> tuple[list[Spoken], bool]:
 
 
 # Writing ------------------------------------------------------------------------------------------
-def _remember(input: FactsInput, found: Sequence[Found], model: str, prompt_version: int) -> bool:
+def _remember(end_user: EndUser, input: FactsInput, found: Sequence[Found], model: str, prompt_version: int) -> bool:
     """Write what is news. Gives whether anything was."""
     rows = lock_memories(input.end_user_id)[1]
     known: Known = {(row.kind, row.key): row for row in rows}
     spoken = {one.seq: one for one in input.spoken}
-    news = [
-        row
-        for one in sorted(found, key=lambda one: one.seq)
-        if (row := _learn(known, _memory(input, one, spoken[one.seq]))) is not None
-    ]
+    told = [_memory(input, one, spoken[one.seq]) for one in sorted(found, key=lambda one: one.seq)]
+    fresh = [one for one in told if not is_forgotten(end_user, (one.kind, one.key), one.said_at)]
+    news = [row for one in fresh if (row := _learn(known, one)) is not None]
     _forget_oldest(known)
     kept = set(map(id, known.values()))
     gone = [row.id for row in rows if id(row) not in kept]

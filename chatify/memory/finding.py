@@ -19,7 +19,7 @@ from chatify.llm.errors import StreamGarbled
 from chatify.llm.types import Usage
 from chatify.memory.models import Memory
 from chatify.memory.patterns import PRIVATE
-from chatify.memory.rules import said_in, topics_in
+from chatify.memory.rules import statements_in, topics_in
 from chatify.memory.texts import key_of, memory_text, without_recalled
 from chatify.memory.words import words_of
 
@@ -102,7 +102,7 @@ Ask = Callable[[str], Awaitable[Answered]]
 def find_by_rules(input: FactsInput) -> list[Found]:
     """What was said in so many words, as patterns find it (English)."""
     texts = _said(input)
-    found = [Found(kind, text, seq) for seq, said in texts.items() for kind, text in said_in(said)]
+    found = [Found(kind, text, seq) for seq, said in texts.items() for kind, text in statements_in(said)]
     return _best([*found, *_topics(texts)], texts)
 
 

@@ -8,10 +8,9 @@ from django.db import IntegrityError, transaction
 
 from chatify.accounts.audit import Who, record
 from chatify.accounts.models import User
-from chatify.common.errors import InvalidInput
-from chatify.common.strict_json import is_storable
 from chatify.memory.finding import FACTS_PROMPT
 from chatify.memory.models import MemoryPrompt
+from chatify.memory.texts import check_written
 
 BUILT_IN_VERSION = 0
 MAX_PROMPT = 8_000
@@ -54,7 +53,7 @@ def save_memory_prompt(*, purpose: str, text: str, model: str = "", who: Who) ->
 
     Raises InvalidInput (`text`: empty, too long or not storable).
     """
-    _check(text)
+    check_written(text, most=MAX_PROMPT)
     for _ in range(2):
         try:
             return _save(purpose, text, model.strip(), who)
@@ -77,12 +76,3 @@ def _save(purpose: str, text: str, model: str, who: Who) -> Prompt:
     )
     record("memory_prompt.changed", who=who, subject_id=row.id, purpose=purpose, version=row.version)
     return Prompt(row.version, text, model)
-
-
-def _check(text: str) -> None:
-    if not text.strip():
-        raise InvalidInput.at("text", "blank", "This may not be empty.")
-    if len(text) > MAX_PROMPT:
-        raise InvalidInput.at("text", "too_long", f"At most {MAX_PROMPT} characters.")
-    if not is_storable(text):
-        raise InvalidInput.at("text", "bad_characters", "NUL and lone surrogates are not allowed.")

@@ -26,7 +26,7 @@ from chatify.memory.patterns import (
 )
 from chatify.memory.words import plain
 
-Said = tuple[str, str]
+Statement = tuple[str, str]
 """A kind of memory, and its text."""
 
 MAX_READ = 2_000
@@ -48,7 +48,7 @@ _PLACE = re.compile(r"(?:[A-Z]|(?:the|an?|my|our|work|school|church|university|h
 _CALLED_KINDS = ("{y} {x}", "has a {y} called {x}")
 
 
-def said_in(text: str) -> list[Said]:
+def statements_in(text: str) -> list[Statement]:
     """All that a message says. Nothing, if it speaks of harm."""
     if is_grave(text):
         return []
@@ -72,7 +72,7 @@ def _sentences(text: str) -> Iterator[str]:
             yield sentence
 
 
-def _told(sentence: str) -> Iterator[Said]:
+def _told(sentence: str) -> Iterator[Statement]:
     yield from ((Memory.Kind.NAME, name) for name in _names(sentence))
     for kind, patterns in ((Memory.Kind.LIKE, LIKES), (Memory.Kind.DISLIKE, DISLIKES)):
         yield from (

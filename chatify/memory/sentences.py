@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from chatify.memory.signals import is_about_self, plain, signals_in
+from chatify.memory.signals import is_about_self, signals_in
+from chatify.memory.words import plain
 
 MAX_SENTENCE = 200
 """Code points. What is longer is taken apart where it has a comma or a conjunction."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from chatify.memory.words import plain
+
 
 class Signal(NamedTuple):
     """Words, what a sentence with one of them is worth more, and how many of them count."""
@@ -128,12 +130,6 @@ SIGNALS = (
     Signal(_PROPER_NAMES, 1.0, 3),
     Signal(_TITLES, 0.8),
 )
-_QUOTATION_MARKS = str.maketrans("\u2018\u2019\u02bc\u00b4\u201c\u201d\u201e", "''''\"\"\"")
-
-
-def plain(text: str) -> str:
-    """With quotation marks and apostrophes as typewriters have them, which is how the patterns are written."""
-    return text.translate(_QUOTATION_MARKS)
 
 
 def signals_in(sentence: str) -> float:

@@ -13,8 +13,11 @@ Step = Source | FactsInput
 
 
 def next_step(row: ChatSession) -> Step | None:
-    """The summary to make again, else the next one, else, once it has ended, what facts are to be found in."""
-    return _stale(row) or _unsummarized(row) or _facts(row)
+    """The next summary, else one to make again, else, once it has ended, what facts are to be found in.
+
+    A long chain that is made again keeps nobody from a summary of what they said last.
+    """
+    return _unsummarized(row) or _stale(row) or _facts(row)
 
 
 def is_waiting(row: ChatSession) -> bool:

@@ -13,7 +13,6 @@ from django.utils import timezone
 from chatify.accounts.audit import Who, record
 from chatify.accounts.models import User
 from chatify.common.errors import InvalidInput, NotFound
-from chatify.common.strict_json import is_storable
 from chatify.events.bus import emit
 from chatify.memory.claims import Claim, give_back, give_back_done, lock
 from chatify.memory.summarizing import Made, Source
@@ -79,7 +78,7 @@ def edit_summary(*, summary_id: UUID, text: str, who: Who) -> Summary:
 
     Raises NotFound, InvalidInput (`text`: empty, too long, not storable).
     """
-    _check(text)
+    check_written(text, most=MAX_EDITED)
     summary, row = _lock(summary_id)
     if summary.text == text and not summary.is_stale:
         return summary
@@ -136,12 +135,3 @@ def _outdate_next(chat_session_id: UUID, to_seq: int) -> bool:
 
 def _tell(event: str, row: ChatSession, summary_id: UUID) -> None:
     emit(event, tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=summary_id)
-
-
-def _check(text: str) -> None:
-    if not text.strip():
-        raise InvalidInput.at("text", "blank", "This may not be empty.")
-    if len(text) > MAX_EDITED:
-        raise InvalidInput.at("text", "too_long", f"At most {MAX_EDITED} characters.")
-    if not is_storable(text):
-        raise InvalidInput.at("text", "bad_characters", "NUL and lone surrogates are not allowed.")

@@ -37,6 +37,7 @@ class LockedChatSession(NamedTuple):
     deleted_at: datetime | None
     title: str
     greeting: str
+    chosen_by: str
     last_seq: int
     epoch: int
     context_version: int
@@ -153,6 +154,8 @@ def _request(row: LockedChatSession, window: Window) -> ChatRequest:
         remembered=row.end_user__remembered,
         now=row.now,
     )
-    speaker = Speaker(version, row.template__name, model, row.greeting, corrections.factor(model))
+    # The greeting is of the personality that it began with.
+    greeting = row.greeting if row.chosen_by != ChatSession.ChosenBy.SWITCH else ""
+    speaker = Speaker(version, row.template__name, model, greeting, corrections.factor(model))
     memories = memories_of(row.end_user_id, row.end_user__memory_version)
     return build_request(speaker=speaker, values=values, window=window, memories=memories)

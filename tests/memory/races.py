@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from django.db import close_old_connections
@@ -11,13 +11,11 @@ from chatify.accounts.erasure import erase_end_user
 from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
 from chatify.common.errors import NotFound
-from chatify.memory.actions import correct_memory, forget_memories
-from chatify.memory.facts import write_facts
-from chatify.memory.finding import Found
+from chatify.memory.actions import correct_memory, forget_everything, forget_memories
 from chatify.memory.models import Memory
 from sessions.actions import purge_chat_sessions
 from sessions.models import ChatSession
-from tests.memory.remembering import another_chat, claim, learn, memories, read, remember, say
+from tests.memory.remembering import another_chat, digest, learn, memories, remember
 from tests.memory.talking import answer, ask
 from tests.turns.races import at_once
 
@@ -31,14 +29,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _clean(transactional_db: None) -> Iterator[None]:
     yield
     close_old_connections()
-
-
-def digest(chat: ChatSession, words: list[tuple[str, str]]) -> Callable[[], bool]:
-    """A worker that has found these, and is about to write them."""
-    seq = say(chat, "something").seq
-    found = [Found(kind, text, seq) for kind, text in words]
-    input, token = read(chat), claim(chat)
-    return lambda: write_facts(input=input, found=found, model="test", prompt_version=1, claim=token)
 
 
 def version(chat: ChatSession) -> int:
@@ -83,6 +73,23 @@ def test_forgetting_during_corrections(chat: ChatSession) -> None:
     assert set(done[:THREADS]) <= {True, False}
     # What became one with another is gone as well.
     assert Memory.objects.count() == 0
+
+
+def test_nothing_comes_back_that_was_forgotten_during_digests(chat: ChatSession) -> None:
+    chats = [chat, *(another_chat(chat) for _ in range(THREADS - 1))]
+    for _ in range(ROUNDS):
+        jobs = [digest(one, WORDS) for one in chats]
+        at_once(*jobs, lambda: forget_everything(end_user_id=chat.end_user_id, who=None))
+        assert memories(chat) == []
+
+
+def test_none_comes_back_that_was_deleted_during_digests(chat: ChatSession) -> None:
+    learn(chat, *WORDS)
+    chats = [chat, *(another_chat(chat) for _ in range(THREADS - 1))]
+    rows = list(Memory.objects.all())
+    jobs = [digest(one, WORDS) for one in chats]
+    at_once(*jobs, *[lambda row=row: forget_memories(memories=[row], who=None) for row in rows[:THREADS]])
+    assert memories(chat) == sorted(f"{row.kind} {row.text}" for row in rows[THREADS:])
 
 
 def test_erasure_during_digests_leaves_nothing(chat: ChatSession) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -46,6 +47,14 @@ def read(chat: ChatSession) -> FactsInput:
     found = read_for_facts(chat.id)
     assert found is not None
     return found
+
+
+def digest(chat: ChatSession, words: Sequence[tuple[str, str]]) -> Callable[[], bool]:
+    """A worker that has found these, and is about to write them."""
+    seq = say(chat, "something").seq
+    found = [Found(kind, text, seq) for kind, text in words]
+    input, token = read(chat), claim(chat)
+    return lambda: write_facts(input=input, found=found, model="test", prompt_version=1, claim=token)
 
 
 def learn(chat: ChatSession, *found: tuple[str, str], at: datetime | None = None) -> bool:

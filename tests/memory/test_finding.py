@@ -15,7 +15,7 @@ from chatify.llm.errors import LLMError, StreamGarbled
 from chatify.llm.types import Usage
 from chatify.memory.finding import FACTS_PROMPT, MAX_FOUND, FactsInput, Found, Spoken, find_by_model, find_by_rules
 from chatify.memory.models import Memory
-from chatify.memory.rules import said_in
+from chatify.memory.rules import statements_in
 from chatify.memory.texts import key_of, memory_text
 from templates_app.rendering import RECALLED_CLOSE, RECALLED_OPEN
 
@@ -65,7 +65,7 @@ def conversation(*lines: str) -> FactsInput:
     ],
 )
 def test_what_is_said_in_so_many_words_is_found(message: str, said: list[str]) -> None:
-    assert [f"{kind} {text}" for kind, text in said_in(message)] == said
+    assert [f"{kind} {text}" for kind, text in statements_in(message)] == said
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_what_is_said_in_so_many_words_is_found(message: str, said: list[str]) -
     ],
 )
 def test_what_is_only_likely_is_not_found(message: str) -> None:
-    assert said_in(message) == []
+    assert statements_in(message) == []
 
 
 def test_what_was_said_last_counts() -> None:

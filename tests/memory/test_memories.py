@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -13,10 +14,11 @@ from chatify.accounts.actions import upsert_end_user
 from chatify.accounts.models import AuditEntry, EndUser, User
 from chatify.accounts.principal import Principal
 from chatify.common.errors import InvalidInput, NotFound
-from chatify.memory.actions import correct_memory, forget_memories
+from chatify.memory.actions import correct_memory, forget_everything, forget_memories
+from chatify.memory.forgotten import MAX_REFUSED, is_forgotten, refused
 from chatify.memory.models import Memory
 from sessions.models import ChatSession
-from tests.memory.remembering import learn, memories, remember
+from tests.memory.remembering import another_chat, digest, learn, memories, read, remember, say
 
 
 @pytest.fixture
@@ -107,6 +109,99 @@ def test_memories_of_several_people_are_forgotten_at_once(chat: ChatSession) -> 
     assert forget_memories(memories=Memory.objects.filter(text="tea"), who=None) == 2
     assert sorted(EndUser.objects.values_list("external_id", "memory_version")) == [("alice", 1), ("bob", 1)]
     assert set(Memory.objects.values_list("text", flat=True)) == {"cake"}
+
+
+def test_everything_or_all_of_one_kind_is_forgotten(chat: ChatSession) -> None:
+    bob = upsert_end_user(tenant_id=chat.tenant_id, external_id="bob", changes={})
+    for end_user in (chat.end_user, bob):
+        for kind in ("like", "fact", "plan"):
+            remember(end_user, kind, "tea")
+    assert forget_everything(end_user_id=chat.end_user_id, who=None, kind="fact") == 1
+    assert memories(chat) == ["like tea", "plan tea"]
+    assert forget_everything(end_user_id=chat.end_user_id, who=None) == 2
+    assert forget_everything(end_user_id=chat.end_user_id, who=None) == 0
+    assert EndUser.objects.get(id=chat.end_user_id).memory_version == 2, "nothing forgotten is no change"
+    assert Memory.objects.filter(end_user=bob).count() == 3
+    assert forget_everything(end_user_id=uuid4(), who=None) == 0
+
+
+# Not found again ----------------------------------------------------------------------------------
+def test_everything_forgotten_is_not_found_in_what_was_said_before(chat: ChatSession) -> None:
+    job = digest(chat, [("like", "hiking")])  # in flight: it has found that already
+    ended = another_chat(chat)
+    say(ended, "I love chess")
+    assert forget_everything(end_user_id=chat.end_user_id, who=None) == 0
+    assert job()
+    assert read(ended).spoken == (), "nor is it shown to a model"
+    assert memories(chat) == []
+    assert ChatSession.objects.get(id=chat.id).facts_seq == 1, "it counts as read"
+    learn(chat, ("like", "hiking"))
+    assert memories(chat) == ["like hiking"], "said once more, it is learnt again"
+
+
+def test_kind_that_was_forgotten_is_not_found_in_what_was_said_before(chat: ChatSession) -> None:
+    job = digest(chat, [("like", "hiking"), ("fact", "has a dog")])
+    forget_everything(end_user_id=chat.end_user_id, who=None, kind="like")
+    job()
+    assert memories(chat) == ["fact has a dog"]
+    learn(chat, ("like", "hiking"))
+    assert memories(chat) == ["fact has a dog", "like hiking"]
+
+
+def test_deleted_memory_is_not_found_in_what_was_said_before(chat: ChatSession) -> None:
+    memory = remember(chat.end_user, "like", "hiking")
+    job = digest(chat, [("like", "to hike"), ("dislike", "hiking"), ("like", "tea")])
+    forget_memories(memories=[memory], who=None)
+    job()
+    assert memories(chat) == ["dislike hiking", "like tea"], "only of this kind, and in whatever form"
+    forget_memories(memories=Memory.objects.filter(kind="dislike"), who=None)
+    learn(chat, ("like", "hiking"))
+    assert memories(chat) == ["like hiking", "like tea"]
+
+
+def test_text_before_its_correction_is_not_found_again(chat: ChatSession) -> None:
+    memory = remember(chat.end_user, "like", "hiking")
+    job = digest(chat, [("like", "hiking")])
+    correct_memory(memory=memory, text="biking", who=None)
+    job()
+    assert memories(chat) == ["like biking"]
+    learn(chat, ("like", "hiking"))
+    assert memories(chat) == ["like biking", "like hiking"]
+
+
+def test_correction_of_the_spelling_refuses_nothing(chat: ChatSession) -> None:
+    memory = remember(chat.end_user, "like", "hiking")
+    correct_memory(memory=memory, text="Hiking!", who=None)
+    assert EndUser.objects.get().memories_refused == {}
+
+
+def test_what_was_forgotten_of_others_is_learnt(chat: ChatSession) -> None:
+    bob = upsert_end_user(tenant_id=chat.tenant_id, external_id="bob", changes={})
+    memory = remember(bob, "like", "hiking")
+    job = digest(chat, [("like", "hiking")])
+    forget_memories(memories=[memory], who=None)
+    forget_everything(end_user_id=bob.id, who=None)
+    job()
+    assert memories(chat) == ["like hiking"]
+
+
+def test_what_is_refused_does_not_grow_for_ever_and_tells_nothing(chat: ChatSession) -> None:
+    for number in range(MAX_REFUSED + 2):
+        end_user = EndUser.objects.get()
+        at = timezone.now() + timedelta(seconds=number)
+        EndUser.objects.update(memories_refused=refused(end_user, [("like", f"thing{number}word")], at))
+    end_user = EndUser.objects.get()
+    places = [("like", f"thing{number}word") for number in range(MAX_REFUSED + 2)]
+    assert [is_forgotten(end_user, place, timezone.now()) for place in places] == [False] * 2 + [True] * MAX_REFUSED
+    assert "word" not in str(end_user.memories_refused)
+    forget_everything(end_user_id=end_user.id, who=None)
+    assert EndUser.objects.get().memories_refused == {}, "all is forgotten up to now"
+
+
+def test_same_digest_means_something_else_for_another_person(chat: ChatSession) -> None:
+    bob = upsert_end_user(tenant_id=chat.tenant_id, external_id="bob", changes={})
+    now = timezone.now()
+    assert not set(refused(bob, [("like", "tea")], now)) & set(refused(chat.end_user, [("like", "tea")], now))
 
 
 # Traces -------------------------------------------------------------------------------------------

@@ -216,6 +216,15 @@ def test_what_is_remembered_is_in_the_next_turn_between_its_marks(principal: Pri
     assert '- person: "Their sister is called Anna."' in block
 
 
+def test_greeting_stays_that_of_who_greeted(principal: Principal, chat: ChatSession) -> None:
+    ChatSession.objects.filter(id=chat.id).update(greeting="Milo here!")
+    spec = ask(principal, chat, "hello")
+    assert sent(spec)[0] == "Milo here!"
+    answer(spec)
+    ChatSession.objects.filter(id=chat.id).update(chosen_by="switch")
+    assert sent(ask(principal, chat, "and you?"))[0] == "hello"
+
+
 def test_plan_says_when_it_was_told(principal: Principal, chat: ChatSession) -> None:
     remember(chat, "plan", "moves to Porto next week")
     told = timezone.now().strftime("%Y-%m-%d")

@@ -26,7 +26,7 @@ from chatify.accounts.admin_base import (
     staff_of,
 )
 from chatify.accounts.models import EndUser
-from chatify.memory.actions import forget_memories
+from chatify.memory.actions import forget_everything
 from chatify.memory.admin.memories import memories_of
 from chatify.memory.models import Memory
 from templates_app.models import PromptTemplate
@@ -118,11 +118,10 @@ class RememberedEndUserAdmin(EndUserAdmin):
     )  # fmt: skip
     def forget_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
         """Forget all memories of the one that is open."""
-        found = list(Memory.objects.filter(end_user_id=as_uuid(object_id)))
-        if found:
-            forget_memories(memories=found, who=staff_of(request))
-        count = f"{len(found)} {'memory' if len(found) == 1 else 'memories'}" if found else "nothing; none was there"
-        self.message_user(request, f"Forgotten: {count}.", messages.SUCCESS if found else messages.WARNING)
+        end_user_id = as_uuid(object_id)
+        deleted = forget_everything(end_user_id=end_user_id, who=staff_of(request)) if end_user_id else 0
+        count = f"{deleted} {'memory' if deleted == 1 else 'memories'}" if deleted else "nothing; none was there"
+        self.message_user(request, f"Forgotten: {count}.", messages.SUCCESS if deleted else messages.WARNING)
         return go_to(admin_url("accounts_enduser", "change", object_id))
 
 

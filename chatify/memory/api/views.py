@@ -19,8 +19,8 @@ from chatify.accounts.api.users.views import EndUserDetail
 from chatify.common.api import MAX_PAGE, PageQuery, page, read_body, read_query
 from chatify.common.inputs import Body, Line, NotBlank, Query
 from chatify.common.schema import PAGE_PARAMETERS, page_of, parameter
-from chatify.memory.access import get_memory, memories_for
-from chatify.memory.actions import correct_memory, forget_memories
+from chatify.memory.access import get_memory, get_remembered_user, memories_for
+from chatify.memory.actions import correct_memory, forget_everything, forget_memories
 from chatify.memory.models import MAX_MEMORY, Memory
 from chatify.memory.objects import KindName, MemoryObject, memory_object
 from sessions.access import get_chat_session
@@ -100,13 +100,15 @@ class MemoryList(OfEndUser):
 
     @extend_schema(operation_id="forget_memories", parameters=[EXTERNAL_ID, _KIND], responses={200: ForgottenObject})
     def delete(self, request: Request, external_id: str) -> Response:
-        """Forget everything about the user, or everything of one kind, for good."""
+        """Forget everything about the user, or everything of one kind, for good.
+
+        It is not found again in what was said until now; said once more, it is remembered again.
+        """
         principal = principal_of(request)
-        rows = memories_for(principal, checked_external_id(external_id))
+        end_user = get_remembered_user(principal, checked_external_id(external_id))
         query = read_query(request, KindQuery)
-        if query.kind:
-            rows = rows.filter(kind=query.kind)
-        return Response({"deleted": forget_memories(memories=rows, who=principal)})
+        deleted = forget_everything(end_user_id=end_user.id, kind=query.kind, who=principal)
+        return Response({"deleted": deleted})
 
 
 class MemoryDetail(OfEndUser):
