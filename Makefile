@@ -17,7 +17,7 @@ PRODUCTION := $(ALONE) DEBUG=0 SECRET_KEY=check-6Zt0yqLw3nVbKc9RfXh2sGmJ8dPu5eTa
 	DATABASE_URL=postgres://chatify@localhost/chatify REDIS_URL=redis://localhost:6379/0
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test soak lint types contracts migrations deploy check format seed reset-db bench requirements
+.PHONY: help install run test soak lint types contracts migrations deploy check format seed reset-db bench bench-memory requirements
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -83,6 +83,9 @@ reset-db:  ## remove the local SQLite database (YES=1 does not ask)
 
 bench: install  ## Chatify beside a bare relay; ARGS="--sessions 100" goes to the benchmark
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-memory: install  ## what Chatify remembers, and what that costs; ARGS="--quick" goes to the benchmark
+	$(BIN)/python -m benchmarks.memory $(ARGS)
 
 requirements: install  ## compile requirements*.txt from the ranges in pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements.txt

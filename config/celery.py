@@ -29,6 +29,8 @@ app.conf.update(
         "end-silent": {"task": "sessions.tasks.end_silent", "schedule": 10.0},
         "purge-deleted": {"task": "sessions.tasks.purge_deleted", "schedule": 3600.0},
         "apply-retention": {"task": "sessions.tasks.apply_retention", "schedule": 3600.0},
+        # Those that pile up while workers are away would only look again; clocks of machines differ by less.
+        "digest": {"task": "chatify.memory.tasks.digest", "schedule": 10.0, "options": {"expires": 60}},
         "purge-browser-sessions": {"task": "chatify.accounts.tasks.purge_browser_sessions", "schedule": 3600.0},
     },
     beat_scheduler="celery.beat:Scheduler",

@@ -362,9 +362,18 @@ UNFOLD = {
                 "title": "Chat",
                 "items": [
                     _entry("Personalities", "theater_comedy", "templates_app.prompttemplate"),
+                    _entry("Selection rules", "alt_route", "templates_app.selectionrule"),
                     _entry("Chat sessions", "forum", "chat_sessions.chatsession"),
                     _entry("End users", "group", "accounts.enduser"),
                     _entry("Feedback", "thumbs_up_down", "chat_sessions.feedback"),
+                ],
+            },
+            {
+                "title": "Memory",
+                "items": [
+                    _entry("Summaries", "short_text", "chat_sessions.summary"),
+                    _entry("Memories", "neurology", "memory.memory"),
+                    _entry("Memory prompts", "edit_note", "memory.memoryprompt"),
                 ],
             },
             {

@@ -10,6 +10,7 @@ from chatify.operations import health, views
 urlpatterns = [
     path("api/v1/", include("chatify.accounts.api.auth.urls")),
     path("api/v1/", include("chatify.accounts.api.tenants.urls")),
+    path("api/v1/", include("chatify.memory.api.urls")),  # before those of end users
     path("api/v1/", include("chatify.accounts.api.users.urls")),
     path("api/v1/", include("templates_app.api.urls")),
     path("api/v1/", include("sessions.api.urls")),

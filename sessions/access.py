@@ -8,6 +8,9 @@ from chatify.accounts.principal import Principal
 from chatify.common.errors import NotFound
 from sessions.models import ChatSession, ChatSessionQuerySet, Message
 
+OBJECT_RELATED = ("end_user", "template", "version", "suggested_template")
+"""What a chat session object tells of other rows."""
+
 
 def chat_sessions_for(principal: Principal, external_id: str | None = None) -> ChatSessionQuerySet:
     """The chat sessions that the principal may see; for an API key those of one end user, if named."""
@@ -18,7 +21,7 @@ def chat_sessions_for(principal: Principal, external_id: str | None = None) -> C
         rows = rows.filter(id=principal.chat_session_id)
     if external_id is not None:
         rows = rows.filter(end_user__external_id=external_id)
-    return rows.select_related("end_user", "template", "version")
+    return rows.select_related(*OBJECT_RELATED)
 
 
 def get_chat_session(principal: Principal, chat_session_id: UUID) -> ChatSession:
@@ -27,6 +30,14 @@ def get_chat_session(principal: Principal, chat_session_id: UUID) -> ChatSession
     if chat_session is None:
         raise NotFound("There is no such chat session.")
     return chat_session
+
+
+def lock_chat_session(chat_session_id: UUID) -> ChatSession:
+    """One chat session, locked in the caller's transaction, who knows whose it is. Raises NotFound."""
+    row = ChatSession.objects.existing().select_for_update().filter(id=chat_session_id).first()
+    if row is None:
+        raise NotFound("There is no such chat session.")
+    return row
 
 
 def get_message(chat_session: ChatSession, message_id: UUID) -> Message:

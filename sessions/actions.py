@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import CASCADE
+from django.db.models import CASCADE, SET_NULL, Case, F, Model, Value, When
 from django.utils import timezone
 
 from chatify.accounts.access import get_own_end_user
@@ -18,13 +19,14 @@ from chatify.accounts.models import EndUser
 from chatify.accounts.personal_data import blank_admin_log
 from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
-from chatify.common.errors import AgeRestricted, Conflict, InvalidInput, NotFound
+from chatify.common.errors import Conflict, InvalidInput, NotFound
 from chatify.events.bus import Event, emit, emit_all, forget
+from sessions.access import lock_chat_session
 from sessions.lifecycle import BY_SILENCE, EVENTS, Step, next_status
 from sessions.models import ChatSession, ChatSessionQuerySet, Feedback, Message, Participant
+from sessions.personalities import check_on_offer, choose_personality, menu_for
 from sessions.prompting import values_for
-from templates_app.access import get_default_template, get_template
-from templates_app.models import PromptTemplate
+from templates_app.catalogue import Menu, catalogue
 from templates_app.rendering import Values, render
 
 PURGED_AT_ONCE = STEPPED_AT_ONCE = 200
@@ -59,33 +61,48 @@ def start_chat_session(
     user: UserInput | None,
     title: str = "",
     metadata: dict[str, Any] | None = None,
+    context: str = "",
 ) -> ChatSession:
-    """Start a chat session with the personality of this slug, or the default one.
+    """Start a chat session with the personality of this slug; without one, or with "auto", with the one that fits.
 
-    Raises InvalidInput (`unknown_template`), AgeRestricted or Forbidden (`bound_to_session`); the profile is not
-    changed then. Conflict (`user_erased`) if the user is erased in this moment.
+    `context` says what it will be about, and is not kept. Raises InvalidInput (`unknown_template`), AgeRestricted or
+    Forbidden (`bound_to_session`); the profile is not changed then. Conflict (`user_erased`) if the user is erased in
+    this moment.
     """
     principal.require_whole_user()
+    start = partial(_start, principal, template_slug, user, f"{context}\n{title}", title, metadata or {})
+    menu = menu_for(principal.tenant_id, template_slug)
     try:
-        return _start(principal, template_slug, user, title, metadata or {})
+        return start(menu)
     except IntegrityError:
-        raise Conflict("This user is being erased.", code="user_erased") from None
+        catalogue.forget()
+        fresh = menu_for(principal.tenant_id, template_slug)
+        if fresh.revision == menu.revision:
+            raise Conflict("This user is being erased.", code="user_erased") from None
+    return start(fresh)  # the personality was deleted since the menu was read
 
 
 @transaction.atomic
 def _start(
-    principal: Principal, template_slug: str | None, user: UserInput | None, title: str, metadata: dict[str, Any]
+    principal: Principal,
+    template_slug: str | None,
+    user: UserInput | None,
+    about: str,
+    title: str,
+    metadata: dict[str, Any],
+    menu: Menu,
 ) -> ChatSession:
-    template = _choose(principal, template_slug)
+    check_on_offer(menu, template_slug)
     end_user = find_or_make_end_user(principal=principal, given=user)
-    if template.adult_only and not end_user.is_adult:
-        raise AgeRestricted
+    template, choice = choose_personality(menu, end_user, template_slug, about)
     now = timezone.now()
     chat_session = ChatSession(
         tenant_id=principal.tenant_id,
         end_user=end_user,
         template=template,
         version=template.current_version,
+        chosen_by=choice.by,
+        choice_reason=choice.reason,
         title=title,
         greeting=render(template.greeting, values_of(end_user)),
         metadata=metadata,
@@ -118,7 +135,7 @@ def pause_chat_session(*, chat_session_id: UUID, reason: str) -> None:
 
     Once is enough. Raises NotFound, Conflict (`session_ended`).
     """
-    row = _lock(chat_session_id)
+    row = lock_chat_session(chat_session_id)
     if next_status(row.status, Step.PAUSE) != row.status:
         _come_to(ChatSession.Status.PAUSED, [row], reason)
 
@@ -129,7 +146,7 @@ def resume_chat_session(*, chat_session_id: UUID, reason: str) -> None:
 
     Raises NotFound, Conflict (`session_ended`).
     """
-    row = _lock(chat_session_id)
+    row = lock_chat_session(chat_session_id)
     if next_status(row.status, Step.RESUME) != row.status:
         _welcome_back(row)
         _come_to(ChatSession.Status.ACTIVE, [row], reason)
@@ -142,7 +159,7 @@ def end_chat_session(*, chat_session_id: UUID, reason: str) -> None:
     The process that writes the reply keeps its lease, so that the text which people saw is kept.
     Raises NotFound when it was deleted meanwhile.
     """
-    row = _lock(chat_session_id)
+    row = lock_chat_session(chat_session_id)
     if next_status(row.status, Step.END) != row.status:
         _come_to(ChatSession.Status.ENDED, [row], reason)
 
@@ -170,13 +187,6 @@ def purge_deleted_chat_sessions(*, before: datetime) -> int:
     return _erase(deleted.select_for_update(skip_locked=True)[:PURGED_AT_ONCE])
 
 
-def _lock(chat_session_id: UUID) -> ChatSession:
-    row = ChatSession.objects.existing().select_for_update().filter(id=chat_session_id).first()
-    if row is None:
-        raise NotFound("There is no such chat session.")
-    return row
-
-
 def _silent(status: str, before: datetime) -> list[ChatSession]:
     rows = ChatSession.objects.silent(status, before).filter(running_reply_id=None)
     return list(rows.select_for_update(skip_locked=True)[:STEPPED_AT_ONCE])
@@ -187,13 +197,18 @@ def _come_to(status: str, rows: Sequence[ChatSession], reason: str) -> int:
     now, ids = timezone.now(), [row.id for row in rows]
     changes: dict[str, Any] = {"status": status, "status_reason": reason}
     if status == ChatSession.Status.ENDED:
-        changes |= {"ended_at": now, "end_reason": reason, "memory_due_at": now}
+        changes |= {"ended_at": now, "end_reason": reason, "memory_due_at": _due_now(now)}
         request_cancel(chat_session_ids=ids)
     if reason != BY_SILENCE:
         changes["last_activity"] = now
     ChatSession.objects.filter(id__in=ids).update(**changes)
     emit_all(Event(EVENTS[status], row.tenant_id, row.id) for row in rows)
     return len(rows)
+
+
+def _due_now(now: datetime) -> Case:
+    """When memory is to look at it: at once, unless a worker is at it, who sees the end by itself."""
+    return Case(When(memory_claim=None, then=Value(now)), default=F("memory_due_at"))
 
 
 def _welcome_back(row: ChatSession) -> None:
@@ -277,6 +292,8 @@ def _erase(locking: ChatSessionQuerySet) -> int:
     running = Message.objects.filter(chat_session_id__in=ids, status=Message.Status.STREAMING)
     list(running.select_for_update().order_by("id").values_list("id"))
     forget(chat_session_ids=ids)
+    _let_go(ChatSession, "__in", ids)
+    _let_go(Message, "__chat_session_id__in", ids)
     related: Any
     for related in ChatSession._meta.related_objects:
         if related.on_delete is CASCADE:
@@ -287,6 +304,16 @@ def _erase(locking: ChatSessionQuerySet) -> int:
     blank_admin_log(ChatSession, ids)
     emit_all(Event("session.erased", tenant_id, id_) for id_, tenant_id in rows)
     return len(rows)
+
+
+def _let_go(model: type[Model], lookup: str, ids: list[UUID]) -> None:
+    """What refers to what is erased and outlives it (memories) refers to nothing any more."""
+    related: Any
+    for related in model._meta.get_fields(include_hidden=True):
+        if getattr(related, "on_delete", None) is SET_NULL and related.related_model is not Message:
+            rows = related.related_model._base_manager.filter(**{f"{related.field.name}{lookup}": ids})
+            found = list(rows.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+            related.related_model._base_manager.filter(pk__in=found).update(**{related.field.name: None})
 
 
 def request_cancel(*, chat_session_ids: Iterable[UUID]) -> None:
@@ -331,12 +358,5 @@ def values_of(user: EndUser) -> Values:
         interests=user.interests,
         style=user.style,
         remembered=user.remembered,
-        hour=timezone.localtime().hour,
+        now=timezone.localtime(),
     )
-
-
-def _choose(principal: Principal, slug: str | None) -> PromptTemplate:
-    try:
-        return get_default_template(principal) if slug is None else get_template(principal, slug)
-    except NotFound as error:
-        raise InvalidInput.at("template", "unknown_template", error.detail) from None

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from chatify.accounts.models import EndUser
 from chatify.accounts.personal_data import Holding, Page, register_holding
+from sessions.access import OBJECT_RELATED
 from sessions.actions import PURGED_AT_ONCE, delete_chat_sessions, purge_chat_sessions
-from sessions.models import ChatSession, Feedback, Message
-from sessions.objects import chat_session_object, message_object
+from sessions.models import ChatSession, Feedback, Message, Summary
+from sessions.objects import chat_session_object, message_object, speaker_of, summary_object
 
 READ_AT_ONCE = 50
 _NOT_TOLD = ("user", "ws_url", "disclosure")
@@ -20,6 +21,7 @@ def register_holdings() -> None:
     """Said by the app when it is ready."""
     register_holding(Holding("chat_sessions", export=_chat_sessions, hide=_hide, erase=_erase))
     register_holding(Holding("messages", export=_messages))
+    register_holding(Holding("summaries", export=_summaries))
     register_holding(Holding("feedback", export=_feedback))
 
 
@@ -36,7 +38,7 @@ def _erase(end_user: EndUser) -> None:
 
 def _chat_sessions(end_user: EndUser, after: UUID | None) -> Page:
     """Oldest first, as everywhere here; also those that were deleted, which is soft."""
-    rows = ChatSession.objects.filter(end_user=end_user).select_related("end_user", "template", "version")
+    rows = ChatSession.objects.filter(end_user=end_user).select_related(*OBJECT_RELATED)
     found = list((rows.filter(id__gt=after) if after else rows).order_by("id")[:READ_AT_ONCE])
     return [_chat_session_object(row) for row in found], found[-1].id if len(found) == READ_AT_ONCE else None
 
@@ -56,13 +58,24 @@ def _messages(end_user: EndUser, after: tuple[UUID, int] | None) -> Page:
     if chat_session is None:
         return [], None
     seq = seq if chat_session.id == chat_session_id else 0
-    found = list(Message.objects.filter(chat_session=chat_session, seq__gt=seq).order_by("seq")[:READ_AT_ONCE])
-    name = chat_session.template.name
-    told = [{"chat_session_id": chat_session.id, **message_object(row, end_user, name)} for row in found]
+    rows = Message.objects.filter(chat_session=chat_session, seq__gt=seq).select_related("version__template")
+    found = list(rows.order_by("seq")[:READ_AT_ONCE])
+    told = [{"chat_session_id": row.chat_session_id, **_message(row, end_user, chat_session)} for row in found]
     if len(found) == READ_AT_ONCE:
         return told, (chat_session.id, found[-1].seq)
     following = theirs.filter(id__gt=chat_session.id).values_list("id", flat=True).first()
     return told, (following, 0) if following else None
+
+
+def _message(row: Message, end_user: EndUser, chat_session: ChatSession) -> dict[str, Any]:
+    return message_object(row, end_user, speaker_of(row, chat_session))
+
+
+def _summaries(end_user: EndUser, after: UUID | None) -> Page:
+    rows = Summary.objects.filter(chat_session__end_user=end_user)
+    found = list((rows.filter(id__gt=after) if after else rows).order_by("id")[:READ_AT_ONCE])
+    told = [{"chat_session_id": row.chat_session_id, **summary_object(row)} for row in found]
+    return told, found[-1].id if len(found) == READ_AT_ONCE else None
 
 
 def _feedback(end_user: EndUser, after: UUID | None) -> Page:

@@ -120,7 +120,9 @@ class ChatSession(models.Model):
             ),
             models.Index(fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="chat_session_deleted"),
             models.Index(
-                fields=["memory_due_at"], condition=Q(memory_due_at__isnull=False), name="chat_session_memory_due"
+                fields=["memory_due_at"],
+                condition=Q(memory_due_at__isnull=False, deleted_at=None),
+                name="chat_session_memory_due",
             ),
         ]
 

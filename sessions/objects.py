@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from chatify.accounts.models import EndUser
 from chatify.accounts.profile import user_object
-from sessions.models import ChatSession, Message
+from sessions.models import ChatSession, Message, Summary
 
 
 class UserObject(BaseModel):
@@ -21,6 +21,25 @@ class UserObject(BaseModel):
     age: int | None
     interests: list[str]
     style: str
+    preferred_template: str | None = Field(description="Slug of the personality that they prefer.")
+
+
+class SelectionObject(BaseModel):
+    """Why it is this personality."""
+
+    by: Literal["explicit", "preference", "satisfaction", "context", "time", "default", "switch"] = Field(
+        description="What decided: it was asked for, or preferred, rated well before, a rule about words or about the "
+        "time of day, nothing else, or a switch since then."
+    )
+    reason: str = Field(description="The same in words, such as the name of the rule.")
+
+
+class SuggestionObject(BaseModel):
+    """Another personality, that would fit better."""
+
+    template: str = Field(description="Its slug.")
+    name: str
+    reason: str = Field(description="Such as the name of the rule.")
 
 
 class ChatSessionObject(BaseModel):
@@ -29,6 +48,8 @@ class ChatSessionObject(BaseModel):
     id: UUID
     template: str = Field(description="Slug of the personality.")
     template_version: int = Field(description="The version that this chat session is pinned to.")
+    selection: SelectionObject
+    suggestion: SuggestionObject | None = Field(description="It answers from now on if somebody switches to it.")
     status: Literal["active", "paused", "ended"]
     mode: Literal["ai"]
     title: str
@@ -89,6 +110,22 @@ class MessageObject(BaseModel):
     latency_ms: int | None = None
 
 
+class SummaryObject(BaseModel):
+    """What was said up to a message, compressed. It holds what the summary before it says, too."""
+
+    id: UUID
+    from_seq: int = Field(description="The first message that it adds to the summary before it.")
+    to_seq: int
+    text: str
+    model: str = Field(description="What wrote it; `extractive`: sentences picked without a model.")
+    prompt_version: int = Field(description="0: the prompt that is built in.")
+    usage: UsageObject
+    cost: str | None = Field(description="In US dollars; None where no price is known.")
+    is_stale: bool = Field(description="It is about to be made again.")
+    edited: bool = Field(description="Whether somebody has edited it.")
+    created_at: datetime
+
+
 ERROR_TEXTS = {
     "interrupted": "The reply was interrupted, because the server that wrote it went away.",
     "provider_unavailable": "The model cannot be reached at the moment.",
@@ -117,6 +154,8 @@ def chat_session_object(chat_session: ChatSession, ws_base: str) -> dict[str, An
         "id": str(chat_session.id),
         "template": chat_session.template.slug,
         "template_version": chat_session.version.number,
+        "selection": {"by": chat_session.chosen_by, "reason": chat_session.choice_reason},
+        "suggestion": suggestion_object(chat_session),
         "status": chat_session.status,
         "mode": chat_session.mode,
         "title": chat_session.title,
@@ -137,6 +176,27 @@ def chat_session_object(chat_session: ChatSession, ws_base: str) -> dict[str, An
     return found
 
 
+def suggestion_object(chat_session: ChatSession) -> dict[str, str] | None:
+    """The SuggestionObject of a chat session."""
+    found = chat_session.suggested_template
+    if found is None:
+        return None
+    return suggestion_of(found.slug, found.name, found.is_active, found.deleted_at, chat_session.suggestion_reason)
+
+
+def suggestion_of(
+    slug: str | None, name: str, is_active: bool, deleted_at: datetime | None, reason: str
+) -> dict[str, str] | None:
+    """The SuggestionObject of a personality, if there is one and it is on offer."""
+    is_on_offer = slug is not None and is_active and deleted_at is None
+    return {"template": str(slug), "name": name, "reason": reason} if is_on_offer else None
+
+
+def speaker_of(message: Message, chat_session: ChatSession) -> str:
+    """The name of the personality that wrote a message; of others, that answers now."""
+    return message.version.template.name if message.version is not None else chat_session.template.name
+
+
 def message_object(message: Message, end_user: EndUser | str, speaker: str) -> dict[str, Any]:
     """The MessageObject. `end_user` (or the name) is whose chat session it is, `speaker` the personality's name."""
     found: dict[str, Any] = {
@@ -155,6 +215,23 @@ def message_object(message: Message, end_user: EndUser | str, speaker: str) -> d
     if message.role == Message.Role.ASSISTANT:
         found.update(_reply_fields(message))
     return found
+
+
+def summary_object(summary: Summary) -> dict[str, Any]:
+    """The SummaryObject."""
+    return {
+        "id": str(summary.id),
+        "from_seq": summary.from_seq,
+        "to_seq": summary.to_seq,
+        "text": summary.text,
+        "model": summary.model,
+        "prompt_version": summary.prompt_version,
+        "usage": _usage_object(summary.prompt_tokens, summary.completion_tokens, summary.is_usage_estimated),
+        "cost": None if summary.cost is None else f"{summary.cost:f}",
+        "is_stale": summary.is_stale,
+        "edited": summary.edited_at is not None,
+        "created_at": timestamp(summary.created_at),
+    }
 
 
 def sender_object(role: str, user_name: str, speaker: str) -> dict[str, str]:
@@ -190,10 +267,14 @@ def _reply_fields(message: Message) -> dict[str, Any]:
         found["error"] = error_object(message.error_code)
     if message.completion_tokens is not None:
         prompt, completion = message.prompt_tokens or 0, message.completion_tokens
-        found["usage"] = {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-            "is_estimated": message.is_usage_estimated,
-        }
+        found["usage"] = _usage_object(prompt, completion, message.is_usage_estimated)
     return found
+
+
+def _usage_object(prompt: int, completion: int, is_estimated: bool) -> dict[str, Any]:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "is_estimated": is_estimated,
+    }

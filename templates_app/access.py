@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
-
 from chatify.accounts.principal import Principal
 from chatify.common.errors import Forbidden, NotFound
 from templates_app.models import PromptTemplate, PromptTemplateQuerySet, PromptVersion
@@ -63,18 +61,6 @@ def get_own_template(principal: Principal, slug: str, *, must_lock: bool = False
             "This personality is everybody's. Make one of your own with copy_of, and change that.",
             code="shared_personality",
         )
-    return template
-
-
-def get_default_template(principal: Principal) -> PromptTemplate:
-    """The personality that answers when nobody chose one. Raises NotFound when none is on offer.
-
-    A tenant's own in place of the shared default stands in for it, unless it is for adults.
-    """
-    default = PromptTemplate.objects.existing().filter(is_default=True, slug=OuterRef("slug"))
-    template = templates_for(principal).order_by("adult_only", Exists(default).desc(), "created_at").first()
-    if template is None:
-        raise NotFound("There is no personality yet: run manage.py seed_templates.", code="unknown_template")
     return template
 
 

@@ -20,8 +20,16 @@ from chatify.common.inputs import MAX_ERRORS
 from chatify.common.slugs import free_slug, slug_base
 from chatify.events.bus import Event, emit, emit_all
 from templates_app.access import get_own_template, get_template
-from templates_app.checks import PromptProblem, check_greeting, check_label, check_prompt, describe
-from templates_app.models import PromptTemplate, PromptVersion
+from templates_app.checks import (
+    PromptProblem,
+    check_greeting,
+    check_label,
+    check_prompt,
+    describe,
+    least_context_tokens,
+)
+from templates_app.models import DEFAULT_CONTEXT_TOKENS, PromptTemplate, PromptVersion, SelectionRule
+from templates_app.selection import AUTO, checked_parts_of_day, checked_words
 
 _OWN_FIELDS = ("name", "description", "greeting", "welcome_back", "adult_only", "is_active")
 _COPIED = ("name", "description", "greeting", "welcome_back", "adult_only")
@@ -44,6 +52,7 @@ class Draft:
     max_tokens: int = 400
     personality_traits: tuple[str, ...] = ()
     model: str = ""
+    context_tokens: int = DEFAULT_CONTEXT_TOKENS
 
     @classmethod
     def of(cls, version: PromptVersion) -> Draft:
@@ -54,6 +63,7 @@ class Draft:
             version.max_tokens,
             tuple(version.personality_traits),
             version.model,
+            version.context_tokens,
         )
 
 
@@ -109,7 +119,7 @@ def _take_default_from_others(template: PromptTemplate) -> None:
     told = [
         Event("template.changed", tenant_id, subject_id=id_) for id_, tenant_id in others.values_list("id", "tenant_id")
     ]
-    others.update(is_default=False)
+    others.update(is_default=False, updated_at=timezone.now())  # by that time every catalogue sees the change
     emit_all(told)
 
 
@@ -139,6 +149,34 @@ def restore_personality(*, template_id: UUID, who: audit.Who) -> bool:
     return True
 
 
+# Rules of selection -------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def save_selection_rule(*, rule: SelectionRule, who: audit.Who) -> SelectionRule:
+    """Save a rule, its words as they are compared. Raises InvalidInput (words, parts_of_day, template)."""
+    rule.words, rule.parts_of_day = checked_words(rule.words), checked_parts_of_day(rule.parts_of_day)
+    if rule.template.tenant_id not in (None, rule.tenant_id):
+        message = "A rule leads to a personality of its own tenant, or to one that is everybody's."
+        raise InvalidInput.at("template", "unknown_template", message)
+    action = "rule.created" if rule._state.adding else "rule.changed"
+    rule.save()
+    _tell_of_rule(action, rule, who)
+    return rule
+
+
+@transaction.atomic
+def delete_selection_rule(*, rule: SelectionRule, who: audit.Who) -> None:
+    """Delete a rule for good."""
+    _tell_of_rule("rule.deleted", rule, who)
+    rule.delete()
+
+
+def _tell_of_rule(action: str, rule: SelectionRule, who: audit.Who) -> None:
+    emit("rule.changed", tenant_id=rule.tenant_id, subject_id=rule.id)
+    audit.record(action, who=who, tenant_id=rule.tenant_id, subject_id=rule.id, name=rule.name)
+
+
 # A tenant's own, over the API ---------------------------------------------------------------------
 
 
@@ -156,15 +194,17 @@ def create_character(
     values = {**copied, **given}
     _require(values, "name", "system_prompt")
     _check_texts(values)
+    draft = Draft(**_only(values, _DRAFT_FIELDS))
+    _check_context(draft)
     Tenant.objects.select_for_update(no_key=True).get(id=principal.tenant_id)  # two of one name get two slugs
     if slug is None:
         slug = _free_slug(principal.tenant_id, values["name"])
-    elif PromptTemplate.objects.existing().filter(tenant_id=principal.tenant_id, slug=slug).exists():
+    elif slug == AUTO or PromptTemplate.objects.existing().filter(tenant_id=principal.tenant_id, slug=slug).exists():
         raise _slug_taken(slug)
     template = PromptTemplate(tenant_id=principal.tenant_id, slug=slug, **_only(values, _OWN_FIELDS))
     try:
         with transaction.atomic():
-            return save_personality(template=template, draft=Draft(**_only(values, _DRAFT_FIELDS)), who=principal)
+            return save_personality(template=template, draft=draft, who=principal)
     except IntegrityError:  # staff have made one in this moment
         raise _slug_taken(slug) from None
 
@@ -181,9 +221,11 @@ def change_character(*, principal: Principal, slug: str, given: Mapping[str, Any
     _check_age_gate(template.adult_only, given)
     _check_model(draft.model, given)
     _check_texts(given)
+    draft = replace(draft, **_only(given, _DRAFT_FIELDS))
+    _check_context(draft)
     for field, value in _only(given, _OWN_FIELDS).items():
         setattr(template, field, value)
-    return save_personality(template=template, draft=replace(draft, **_only(given, _DRAFT_FIELDS)), who=principal)
+    return save_personality(template=template, draft=draft, who=principal)
 
 
 @transaction.atomic
@@ -218,6 +260,13 @@ def _check_model(present: str, given: Mapping[str, Any]) -> None:
         raise InvalidInput.at("model", "unknown_model", f"The model on offer is {settings.CHAT_MODEL}.")
 
 
+def _check_context(draft: Draft) -> None:
+    least = least_context_tokens(draft.system_prompt, draft.personality_traits)
+    if draft.context_tokens < least:
+        message = f"With this prompt at least {least} tokens are needed, so that there is room for what is said."
+        raise InvalidInput.at("context_tokens", "context_too_small", message)
+
+
 def _require(values: Mapping[str, Any], *names: str) -> None:
     errors = [FieldError(name, "required", "Field required, unless there is copy_of") for name in names]
     _refuse([error for error in errors if error.field not in values])
@@ -242,7 +291,7 @@ def _free_slug(tenant_id: UUID, name: str) -> str:
     """A slug like the name, that neither the tenant nor everybody's personalities use."""
     base = slug_base(name) or "character"
     seen = PromptTemplate.objects.existing().filter(Q(tenant_id=tenant_id) | Q(tenant=None), slug__startswith=base)
-    return free_slug(base, set(seen.values_list("slug", flat=True)))
+    return free_slug(base, {AUTO, *seen.values_list("slug", flat=True)})
 
 
 def _only(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

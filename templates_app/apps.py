@@ -8,3 +8,10 @@ class TemplatesAppConfig(AppConfig):
 
     name = "templates_app"
     verbose_name = "Personalities"
+
+    def ready(self) -> None:
+        """What is kept in memory hears of changes."""
+        from chatify.events import bus
+        from templates_app.catalogue import catalogue
+
+        bus.listen(catalogue.heard)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from chatify.common.tokens import estimate_tokens
 from templates_app.claims import find_human_claims
-from templates_app.rendering import VARIABLES
+from templates_app.rendering import VARIABLES, Values, build_system_prompt
 
 MAX_PROMPT = 20_000
 """Code points of a system prompt."""
@@ -18,6 +19,9 @@ GREETING_VARIABLES = ("user.name", "time.part_of_day")
 """A greeting is rendered before anything else is known."""
 
 MAX_EXCERPT = 200
+
+ROOM_FOR_TALK = 300
+"""Tokens that a prompt has to leave of the context's budget, for what is said and remembered."""
 
 _ODD_BRACES = re.compile(
     r"\{\{\s*(?P<name>[a-z_.]+)\s*\}\}"
@@ -55,6 +59,11 @@ def check_greeting(text: str) -> list[PromptProblem]:
 def check_label(text: str) -> list[PromptProblem]:
     """The problems of a name or a trait. Braces are plain text in these."""
     return list(_human_claims(text, is_about_self=True))
+
+
+def least_context_tokens(system_prompt: str, traits: Sequence[str]) -> int:
+    """The smallest budget for the context that leaves room beside this prompt, as it goes to the model."""
+    return estimate_tokens(build_system_prompt(system_prompt, traits, Values())) + ROOM_FOR_TALK
 
 
 def describe(problem: PromptProblem) -> str:

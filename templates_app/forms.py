@@ -20,7 +20,7 @@ from templates_app.checks import (
     describe,
     with_plain_newlines,
 )
-from templates_app.models import PromptTemplate
+from templates_app.models import DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, MIN_CONTEXT_TOKENS, PromptTemplate
 from templates_app.rendering import MAX_TRAIT, MAX_TRAITS
 
 MEANINGS = {
@@ -74,6 +74,15 @@ class PersonalityForm(StaffForm[PromptTemplate]):
         widget=NumberInput(),
         help_text="The longest reply; 100 tokens are about 75 words.",
     )
+    context_tokens = forms.IntegerField(
+        label="Context budget",
+        min_value=MIN_CONTEXT_TOKENS,
+        max_value=MAX_CONTEXT_TOKENS,
+        initial=DEFAULT_CONTEXT_TOKENS,
+        widget=NumberInput(),
+        help_text="The most that goes to the model with a message, in tokens: this prompt, what is remembered, and the "
+        "latest messages. What does not fit is left out, the oldest messages first.",
+    )
     # Not `model`: the admin page has an attribute of that name.
     model_name = forms.CharField(
         label="Model",
@@ -106,6 +115,7 @@ class PersonalityForm(StaffForm[PromptTemplate]):
                 "personality_traits": list(draft.personality_traits),
                 "temperature": draft.temperature,
                 "max_tokens": draft.max_tokens,
+                "context_tokens": draft.context_tokens,
                 "model_name": draft.model,
             }
 
@@ -117,6 +127,7 @@ class PersonalityForm(StaffForm[PromptTemplate]):
             system_prompt=entered["system_prompt"],
             temperature=entered["temperature"],
             max_tokens=entered["max_tokens"],
+            context_tokens=entered["context_tokens"],
             personality_traits=tuple(entered["personality_traits"]),
             model=entered["model_name"],
         )

@@ -37,6 +37,7 @@ class CharacterObject(TemplateObject):
     system_prompt: str
     temperature: float
     max_tokens: int
+    context_tokens: int = Field(description="What goes to the model at most, as an estimate; the reply not counted.")
     model: str
 
 
@@ -75,5 +76,6 @@ def character_object(template: PromptTemplate) -> dict[str, Any]:
         "system_prompt": version.system_prompt,
         "temperature": version.temperature,
         "max_tokens": version.max_tokens,
+        "context_tokens": version.context_tokens,
         "model": version.model,
     }

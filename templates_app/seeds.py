@@ -211,3 +211,30 @@ SEEDS: tuple[Seed, ...] = (
     ),
 )
 """In the order in which a page would show them; exactly one is the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSeed:
+    """A rule of selection as data; `template` is the slug of a shared personality. See `templates_app.selection`."""
+
+    name: str
+    words: tuple[str, ...]
+    template: str
+    priority: int = 100
+
+
+RULES: tuple[RuleSeed, ...] = (
+    RuleSeed(
+        name="Relationships",
+        words=(
+            "relationship*", "dating", "first date", "second date", "blind date", "date tonight", "girlfriend*",
+            "boyfriend*", "crush", "my ex", "his ex", "her ex", "their ex", "broke up", "break up with", "breaking up",
+            "breakup*", "break-up*", "got dumped", "dumped me", "ghosted", "situationship*", "fell in love",
+            "falling in love", "in love with", "flirt with", "flirting with", "asked me out", "ask her out",
+            "ask him out", "ask them out", "my marriage", "divorce*", "heartbreak*", "heartbroken", "jealous",
+            "cheated on", "cheating on", "couples therapy", "tinder", "on bumble", "on hinge",
+        ),
+        template="dating_advice",
+    ),
+)  # fmt: skip
+"""Each is written once: what staff make of it, or that they delete it, stays."""

@@ -23,7 +23,7 @@ T = TypeVar("T")
 _LOG_TAIL = 6000
 _numbers = itertools.count(1)
 # Their tests take seconds each: at the end, one worker would wait for the other.
-_LONG = ("tests/docs/test_first_run.py", "tests/operations/", "tests/turns/")
+_LONG = ("tests/memory/test_worker.py", "tests/docs/test_first_run.py", "tests/operations/", "tests/turns/")
 
 
 # How tests run ------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from django import forms
+from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -20,6 +21,7 @@ from django.utils.safestring import SafeString
 
 from chatify.accounts.audit import record
 from chatify.accounts.models import User
+from chatify.common.errors import ChatifyError
 
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=Model)
@@ -106,6 +108,7 @@ __all__ = [
     "TextInput",
     "UncountedPaginator",
     "ViewOnly",
+    "WrittenByActions",
     "action",
     "admin_url",
     "as_uuid",
@@ -167,6 +170,34 @@ class AuditedAdmin:
         tenant_id = getattr(obj, "tenant_id", None)
         who = staff_of(request)
         record(f"{self.audited_as}.{verb}", who=who, tenant_id=tenant_id, subject_id=obj.pk, **details)
+
+
+class WrittenByActions:
+    """A page whose writes are actions of the app: they tell the audit log, and what they refuse is a message.
+
+    Django's own log is left alone: its entries would hold what people said, for ever.
+    """
+
+    change_list_template: Any = "accounts/admin_list.html"
+    empty_text = ""
+    """What a list says in which there is nothing yet."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """What was refused in the middle of it leads back to the page, with the reason."""
+        try:
+            return super().changeform_view(request, *args, **options)  # type: ignore[misc]
+        except ChatifyError as error:
+            messages.error(request, error.detail)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """The action has told of it."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """The action has told of it."""
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """The action has told of it."""
 
 
 class DeletedFilter(SimpleListFilter):

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from chatify.accounts.models import EndUser
-from chatify.common.inputs import Body, ExternalId, Line
+from chatify.common.inputs import Body, ExternalId, Line, Slug
 
 MAX_AGE = 130
 MAX_INTEREST = 40
 MAX_INTERESTS = 20
 Interest = Annotated[Line, Field(min_length=1, max_length=MAX_INTEREST)]
-PROFILE_FIELDS = ("name", "age", "interests", "style")
+PROFILE_FIELDS = ("name", "age", "interests", "style", "preferred_template")
 
 
 class Profile(Body):
@@ -23,10 +23,13 @@ class Profile(Body):
     age: Annotated[int, Field(ge=0, le=MAX_AGE)] | None = None
     interests: Annotated[list[Interest], Field(max_length=MAX_INTERESTS)] | None = None
     style: Annotated[Line, Field(max_length=80)] | None = None
+    preferred_template: Slug | None = Field(
+        None, description="Slug of the personality that answers when none is asked for, as long as it is on offer."
+    )
 
     def changes(self) -> dict[str, Any]:
         """The profile fields that were given, as values of the model."""
-        empty: dict[str, Any] = {"name": "", "age": None, "interests": [], "style": ""}
+        empty: dict[str, Any] = {"name": "", "age": None, "interests": [], "style": "", "preferred_template": ""}
         given = {field: getattr(self, field) for field in PROFILE_FIELDS if field in self.model_fields_set}
         return {field: empty[field] if value is None else value for field, value in given.items()}
 
@@ -45,6 +48,7 @@ def user_object(user: EndUser) -> dict[str, Any]:
         "age": user.age,
         "interests": user.interests,
         "style": user.style,
+        "preferred_template": user.preferred_template or None,
     }
 
 

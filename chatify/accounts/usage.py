@@ -40,13 +40,16 @@ class Used(NamedTuple):
 _tenants: dict[UUID, tuple[date, float, Used]] = {}
 
 
-def usage_of_reply(*, tenant_id: UUID, end_user_id: UUID | None, tokens: int, now: datetime) -> Write:
-    """What counts a reply, to be written in the transaction of its end. None is somebody who was erased."""
+def usage_of_reply(*, tenant_id: UUID, end_user_id: UUID | None, tokens: int, now: datetime, replies: int = 1) -> Write:
+    """What counts a reply, to be written in the transaction of its end. None is somebody who was erased.
+
+    Tokens that were used for something else count without a reply (`replies=0`).
+    """
     if (found := _tenants.get(tenant_id)) is not None:
         on, until, used = found
         _tenants[tenant_id] = on, until, Used(used.day + tokens, used.month + tokens)
     key = {"end_user_id": end_user_id, "day": now.astimezone(UTC).date()}
-    return addition(Usage, key, {"tenant_id": tenant_id}, {"replies": 1, "tokens": tokens})
+    return addition(Usage, key, {"tenant_id": tenant_id}, {"replies": replies, "tokens": tokens})
 
 
 def check_tokens(*, allowances: Allowances, tenant_id: UUID, end_user_id: UUID) -> None:

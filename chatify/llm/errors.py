@@ -7,8 +7,9 @@ LLMError
 ├── ProviderAuthFailed     401, 403: our key is wrong
 ├── ProviderRejected       4xx: our request is wrong
 ├── ContentFiltered        the provider refused the content
-├── StreamCut              the stream ended without an end       retryable
-└── StreamGarbled          what came is not what was agreed      retryable
+├── StreamCut              the answer broke off before its end   retryable
+├── StreamGarbled          what came is not what was agreed      retryable
+└── EmptyReply             it ended well, without a word         retryable
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class ContentFiltered(LLMError):
 
 
 class StreamCut(LLMError):
-    """The stream ended without a `finish_reason`."""
+    """The stream ended without a `finish_reason`; or, where half an answer is of no use, at its `max_tokens`."""
 
     code = "stream_cut"
     is_retryable = True
@@ -75,4 +76,11 @@ class StreamGarbled(LLMError):
     """The stream carried something that is not the agreed format."""
 
     code = "stream_garbled"
+    is_retryable = True
+
+
+class EmptyReply(LLMError):
+    """The model ended well and said nothing, or next to nothing where much was asked for."""
+
+    code = "empty_reply"
     is_retryable = True

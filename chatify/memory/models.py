@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
@@ -11,6 +11,7 @@ from django.db import models
 from chatify.accounts.models import EndUser, Tenant
 from chatify.common.ids import uuid7
 from sessions.models import ChatSession, Message
+from templates_app.models import ImmutableError
 
 MAX_MEMORY = 200
 """Code points of one memory."""
@@ -97,3 +98,9 @@ class MemoryPrompt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_purpose_display()}, version {self.version}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Only the first time. Raises ImmutableError."""
+        if not self._state.adding:
+            raise ImmutableError("A version never changes.")
+        super().save(*args, **kwargs)

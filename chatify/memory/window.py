@@ -1,7 +1,8 @@
 """The latest messages of a chat session, as a model gets to see them, and their cache.
 
 The database is the truth. What is cached counts only if it is of the very message, epoch and versions that whoever
-locked the chat session found there, so a cache that is lost or old costs a query and can do no harm.
+locked the chat session found there, so a cache that is lost or old costs a query and can do no harm. What is
+remembered about people is cached beside it, by the version that their row has.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import structlog
 from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from redis.exceptions import RedisError
 
 from chatify.common.prepared import PreparedQuery
 from chatify.events import bus
@@ -25,8 +27,12 @@ CACHED_SECONDS = 3600
 AWAY_SECONDS = 5.0
 """So long a cache that did not answer is not asked again."""
 
+MOST_KEPT = 32_768
+"""Code points of a window; larger ones are not cached."""
+
 MOST = 20
 _GONE = frozenset({"session.erased", "session.deleted", "session.ended"})
+_OTHERWISE = frozenset({"memory.changed", "user.erased"})
 
 log = structlog.get_logger(__name__)
 _away_until = 0.0
@@ -61,8 +67,6 @@ class State(Protocol):
     @property
     def id(self) -> UUID: ...
     @property
-    def end_user_id(self) -> UUID: ...
-    @property
     def last_seq(self) -> int: ...
     @property
     def epoch(self) -> int: ...
@@ -70,8 +74,6 @@ class State(Protocol):
     def context_version(self) -> int: ...
     @property
     def summarized_seq(self) -> int: ...
-    @property
-    def end_user__memory_version(self) -> int: ...
 
 
 class Window(NamedTuple):
@@ -84,12 +86,10 @@ class Window(NamedTuple):
     last_seq: int
     epoch: int
     context_version: int
-    memory_version: int
     summary: str
     summarized_seq: int
     said: tuple[Said, ...]
     reaches_start: bool
-    memories: tuple[Recalled, ...]
 
     def then(self, *said: Said) -> Window:
         """The window after these have been said, too."""
@@ -103,7 +103,7 @@ class Window(NamedTuple):
 def look_up(chat_session_id: UUID) -> Window | None:
     """What is cached of a chat session, current or not. None, too, when the cache does not answer."""
     found = _ask_cache("get", _key(chat_session_id))
-    return found if isinstance(found, Window) else None
+    return _unpacked(found) if isinstance(found, tuple) else None
 
 
 def window_of(row: State, cached: Window | None = None, *, without: UUID | None = None) -> Window:
@@ -114,31 +114,69 @@ def window_of(row: State, cached: Window | None = None, *, without: UUID | None 
     is_known = cached is not None and without is None and (cached.last_seq, cached.epoch) == (row.last_seq, row.epoch)
     if cached is None or not is_known:
         cached = _read(row, without)
-    if cached.context_version != row.context_version:
-        cached = _with_summary(cached, row)
-    if cached.memory_version != row.end_user__memory_version:
-        memories = read_memories(row.end_user_id)
-        cached = cached._replace(memories=memories, memory_version=row.end_user__memory_version)
-    return cached
+    return cached if cached.context_version == row.context_version else _with_summary(cached, row)
 
 
 def keep(chat_session_id: UUID, window: Window) -> None:
-    """Cache it, after the commit of what it holds. A cache that is away is passed over."""
-    _ask_cache("set", _key(chat_session_id), window, CACHED_SECONDS)
+    """Cache it, under the chat session's lock: an erasure waits for that, and forgets it afterwards.
+
+    Should the transaction come to nothing, the reply is reaped, which raises the epoch. A cache that is away is passed
+    over.
+    """
+    if len(window.summary) + sum(len(one.content) for one in window.said) <= MOST_KEPT:
+        _ask_cache("set", _key(chat_session_id), _packed(window), CACHED_SECONDS)
+    else:
+        _ask_cache("delete", _key(chat_session_id))
+
+
+def memories_of(end_user_id: UUID, version: int) -> tuple[Recalled, ...]:
+    """What is remembered about somebody, newest first, as of this version of their row; 0: nothing ever was."""
+    if not version:
+        return ()
+    cached = _ask_cache("get", _memories_key(end_user_id))
+    if isinstance(cached, tuple) and cached[0] == version:
+        return tuple(Recalled(*one) for one in cached[1])
+    memories = read_memories(end_user_id)
+    packed = version, tuple((one.kind, one.text, one.said_at) for one in memories)
+    _ask_cache("set", _memories_key(end_user_id), packed, CACHED_SECONDS)
+    return memories
 
 
 def forget_erased() -> None:
-    """Said by the app when it is ready: from then on what is cached of a chat session goes with it."""
+    """Said by the app when it is ready: from then on what is cached goes with what it is of."""
     bus.listen(_forget)
 
 
 def _forget(event: bus.Event) -> None:
     if event.name in _GONE and event.chat_session_id is not None:
-        _ask_cache("delete", _key(event.chat_session_id))
+        _drop(_key(event.chat_session_id))
+    elif event.name in _OTHERWISE and event.subject_id is not None:
+        _drop(_memories_key(event.subject_id))
 
 
 def _key(chat_session_id: UUID) -> str:
-    return f"window:{chat_session_id}"
+    return f"window:1:{chat_session_id}"
+
+
+def _memories_key(end_user_id: UUID) -> str:
+    return f"memories:1:{end_user_id}"
+
+
+def _packed(window: Window) -> tuple[Any, ...]:
+    """Plain values: another release may read them."""
+    return tuple(window._replace(said=tuple(map(tuple, window.said))))  # type: ignore[arg-type]
+
+
+def _unpacked(values: tuple[Any, ...]) -> Window:
+    window = Window(*values)
+    return window._replace(said=tuple(Said(*one) for one in window.said))
+
+
+def _drop(key: str) -> None:
+    """Asked even of a cache that was away a moment ago: what is not deleted stays for an hour."""
+    global _away_until
+    _away_until = 0.0
+    _ask_cache("delete", key)
 
 
 def _ask_cache(verb: str, *arguments: Any) -> Any:
@@ -147,7 +185,7 @@ def _ask_cache(verb: str, *arguments: Any) -> Any:
         return None
     try:
         return getattr(cache, verb)(*arguments)
-    except Exception as error:  # whatever the backend raises: no turn fails for want of its cache
+    except (OSError, RedisError) as error:  # no turn fails for want of its cache
         _away_until = monotonic() + AWAY_SECONDS
         log.warning("window_cache_away", verb=verb, error=type(error).__name__)
         return None
@@ -157,11 +195,11 @@ def _ask_cache(verb: str, *arguments: Any) -> Any:
 
 
 def _read(row: State, without: UUID | None) -> Window:
-    """The messages; of summary and memories nothing yet, so that both are of another version, unless there are none."""
+    """The messages; of summaries nothing yet, which is right as long as there have been none."""
     rows = _LATEST.rows(chat_session_id=row.id) if row.last_seq else []
     latest = [Said(seq, role, content) for id_, seq, role, content in rows if id_ != without][::-1]
     said = _shown(latest, row.summarized_seq)
-    return Window(row.last_seq, row.epoch, 0, 0, "", 0, said, len(said) == len(latest), ())
+    return Window(row.last_seq, row.epoch, 0, "", 0, said, len(said) == len(latest))
 
 
 def _with_summary(window: Window, row: State) -> Window:

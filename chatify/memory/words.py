@@ -8,7 +8,7 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _ENDING = re.compile(r"(?:'s|ies|es|s)$")
 _VERB_ENDING = re.compile(r"(?:(?<=([^\Waeiou]))(?:\1ing|\1ed)|ing|ed)$")
 _VOWEL_ENDING = re.compile(r"[ey]$")
-_APOSTROPHES = str.maketrans("\u2019\u2018\u02bc\u00b4", "''''")
+_QUOTATION_MARKS = str.maketrans("\u2018\u2019\u02bc\u00b4\u201c\u201d\u201e", "''''\"\"\"")
 _EMPTY_WORDS = """
     a about again all also am an and any are as at be been being but by can can't could did didn't do
     does doesn't don't for from get got had has have he her here hers him his how i i'd i'll i'm i've if
@@ -28,8 +28,8 @@ def words_of(text: str) -> frozenset[str]:
 
 
 def plain(text: str) -> str:
-    """The text on one line, with one kind of apostrophe."""
-    return " ".join(text.translate(_APOSTROPHES).split())
+    """The text on one line, with quotation marks and apostrophes as typewriters have them."""
+    return " ".join(text.translate(_QUOTATION_MARKS).split())
 
 
 def stem(word: str) -> str:

@@ -25,7 +25,9 @@ _QUIETER = {"kombu": {"level": "ERROR"}, "django.security.DisallowedHost": {"lev
 
 
 # Who a path is about: "/api/v1/users/<external_id>/", in our own lines and in "Not Found: <path>" of Django's.
-_USER_PATH = re.compile(r"(/api/.*/users/+).+?(/+export/*|/*)$", re.IGNORECASE | re.DOTALL)
+_USER_PATH = re.compile(
+    r"(/api/.*/users/+).+?(/+(?:export|memories(?:/+[0-9a-f-]{36})?)/*|/*)$", re.IGNORECASE | re.DOTALL
+)
 # The link of a mail: whoever reads it can set somebody's password.
 _RESET_PATH = re.compile(r"(?<!/auth)(/password/reset/).+?(/*)$", re.IGNORECASE | re.DOTALL)
 

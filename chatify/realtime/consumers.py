@@ -29,7 +29,7 @@ from chatify.realtime.handlers import handle
 from chatify.realtime.outgoing import Outgoing
 from chatify.realtime.protocol import parse_frame
 from chatify.turns.following import follow
-from chatify.turns.live import Event, LiveReply
+from chatify.turns.live import Event, LiveReply, addressed
 from chatify.turns.runtime import Runtime, current
 from sessions.models import ChatSession
 from sessions.objects import chat_session_object
@@ -65,6 +65,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """The socket's life. Not Channels' own loop: that one subscribes every socket to the channel layer."""
         self.scope, self.base_send, self.channel_layer = scope, send, None
         self.chat_session_id: UUID = scope["url_route"]["kwargs"]["chat_session_id"]
+        self._ws_base = _ws_base(scope)
         try:
             while True:
                 await self.dispatch(await receive())
@@ -122,11 +123,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 self._closing = asyncio.create_task(self._close_after_last_words())
 
     def _ready(self, chat_session: ChatSession, live: LiveReply | None) -> dict[str, Any]:
-        headers = dict(self.scope["headers"])
-        scheme, host = self.scope.get("scheme", "ws"), headers.get(b"host", b"localhost").decode("latin-1")
         ready: dict[str, Any] = {
             "type": "session.ready",
-            "session": chat_session_object(chat_session, f"{scheme}://{host}"),
+            "session": chat_session_object(chat_session, self._ws_base),
             "last_seq": chat_session.last_seq,
         }
         if live is not None:
@@ -159,7 +158,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     def deliver(self, event: Event) -> None:
         """Something happened in the chat session (see Follower)."""
-        self.outgoing.put(event)
+        self.outgoing.put(addressed(event, self._ws_base))
         if isinstance(event, dict) and event["type"] == "session.ended":
             self._is_over = True
         if self._is_over and self.outgoing.is_open and self._closing is None:
@@ -219,6 +218,12 @@ def error_frame(error: ChatifyError, event_id: str | None) -> dict[str, Any]:
     if event_id is not None:
         frame["event_id"] = event_id
     return frame
+
+
+def _ws_base(scope: Any) -> str:
+    """Where this server's sockets are, as the client addressed it."""
+    host = dict(scope["headers"]).get(b"host", b"localhost").decode("latin-1")
+    return f"{scope.get('scheme', 'ws')}://{host}"
 
 
 def _event_id(raw: bytes) -> str | None:

@@ -14,6 +14,8 @@ from chatify.realtime.protocol import (
     ClientFrame,
     FeedbackFrame,
     MessageSend,
+    PersonalityDecline,
+    PersonalitySwitch,
     Ping,
     ReplyRetry,
     ReplyStop,
@@ -26,6 +28,7 @@ from chatify.turns.live import Follower
 from chatify.turns.runtime import Runtime
 from sessions.access import get_chat_session, get_message
 from sessions.actions import give_feedback
+from sessions.personalities import decline_suggestion, switch_personality
 
 
 class Socket(Follower, Protocol):
@@ -105,6 +108,23 @@ def _rate(principal: Principal, chat_session_id: UUID, frame: FeedbackFrame) -> 
     give_feedback(chat_session=chat_session, rating=frame.rating, message=message, comment=None)
 
 
+async def _switch(socket: Socket, frame: PersonalitySwitch) -> None:
+    def switch() -> None:
+        spend_request(socket.principal)
+        chat_session = get_chat_session(socket.principal, socket.chat_session_id)
+        switch_personality(principal=socket.principal, chat_session_id=chat_session.id, slug=frame.template)
+
+    await in_db_thread(switch)
+
+
+async def _decline(socket: Socket, frame: PersonalityDecline) -> None:
+    def decline() -> None:
+        spend_request(socket.principal)
+        decline_suggestion(chat_session_id=get_chat_session(socket.principal, socket.chat_session_id).id)
+
+    await in_db_thread(decline)
+
+
 async def _ping(socket: Socket, frame: Ping) -> None:
     pong = {"type": "pong"}
     if frame.event_id is not None:
@@ -120,5 +140,7 @@ _HANDLERS: dict[type[ClientFrame], Callable[[Any, Any], Awaitable[None]]] = {
     TypingStart: _typing,
     TypingStop: _typing,
     FeedbackFrame: _feedback,
+    PersonalitySwitch: _switch,
+    PersonalityDecline: _decline,
     Ping: _ping,
 }

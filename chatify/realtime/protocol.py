@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from chatify.common.errors import InvalidInput
-from chatify.common.inputs import Body, ClientMessageId, Content, Line, check
+from chatify.common.inputs import Body, ClientMessageId, Content, Line, Slug, check
 from sessions.objects import ChatSessionObject, MessageObject
 
 Id = Annotated[UUID, Field(strict=False)]
@@ -72,13 +72,37 @@ class FeedbackFrame(ClientFrame):
     message_id: Id | None = None
 
 
+class PersonalitySwitch(ClientFrame):
+    """Have another personality answer from now on, such as the one that was suggested."""
+
+    type: Literal["personality.switch"]
+    template: Slug
+
+
+class PersonalityDecline(ClientFrame):
+    """Not the personality that was suggested; it is not suggested again in this chat session."""
+
+    type: Literal["personality.decline"]
+
+
 class Ping(ClientFrame):
     """Ask for a `pong`; also keeps the socket from idling out."""
 
     type: Literal["ping"]
 
 
-CLIENT_FRAMES = (MessageSend, ReplyStop, ReplyRetry, Sync, TypingStart, TypingStop, FeedbackFrame, Ping)
+CLIENT_FRAMES = (
+    MessageSend,
+    ReplyStop,
+    ReplyRetry,
+    Sync,
+    TypingStart,
+    TypingStop,
+    FeedbackFrame,
+    PersonalitySwitch,
+    PersonalityDecline,
+    Ping,
+)
 
 
 def type_of(frame: type[BaseModel]) -> str:
@@ -218,6 +242,28 @@ class SessionEnded(ServerFrame):
     reason: str
 
 
+class PersonalitySuggested(ServerFrame):
+    """Another personality fits better to what was said last: switch to it, or decline."""
+
+    type: Literal["personality.suggested"]
+    template: str
+    name: str
+    reason: str
+
+
+class PersonalitySwitched(ServerFrame):
+    """Another personality answers from now on, whoever asked for it. A notice among the messages says so, too."""
+
+    type: Literal["personality.switched"]
+    session: ChatSessionObject
+
+
+class PersonalityDeclined(ServerFrame):
+    """The personality that was suggested is suggested no more."""
+
+    type: Literal["personality.declined"]
+
+
 class Pong(ServerFrame):
     """The answer to `ping`."""
 
@@ -258,6 +304,9 @@ SERVER_FRAMES = (
     SessionPaused,
     SessionResumed,
     SessionEnded,
+    PersonalitySuggested,
+    PersonalitySwitched,
+    PersonalityDeclined,
     Pong,
     ErrorFrame,
 )

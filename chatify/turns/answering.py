@@ -10,21 +10,24 @@ from chatify.accounts.principal import Principal
 from chatify.common.threads import in_db_thread
 from chatify.turns import meters, progress
 from chatify.turns.following import reply_from
-from chatify.turns.live import Delta, Event, ended_event
+from chatify.turns.live import Delta, Event, addressed, ended_event
 from chatify.turns.runtime import Runtime
 
 MAX_WAITING = 5_000
 
 CUT_OFF = "listener.cut_off"
-_LIFE = frozenset({"session.paused", "session.resumed"})
+_LIFE = frozenset(
+    {"session.paused", "session.resumed", "personality.suggested", "personality.switched", "personality.declined"}
+)
 _ENDS = frozenset({"reply.completed", "reply.failed", "reply.cancelled"})
 
 
 class Listener:
     """A follower whose events are read one by one. Whoever reads too slowly is cut off, and may resume."""
 
-    def __init__(self, runtime: Runtime, principal: Principal, chat_session_id: UUID) -> None:
+    def __init__(self, runtime: Runtime, principal: Principal, chat_session_id: UUID, ws_base: str = "") -> None:
         self.principal = principal
+        self._ws_base = ws_base
         self._runtime = runtime
         self._chat_session_id = chat_session_id
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -36,7 +39,7 @@ class Listener:
     def deliver(self, event: Event) -> None:
         """See Follower."""
         if self._events.qsize() < MAX_WAITING:
-            self._events.put_nowait(event)
+            self._events.put_nowait(addressed(event, self._ws_base))
         else:
             self._events = asyncio.Queue()
             self.cut_off()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from chatify.llm.types import ChatMessage, ChatRequest
 from chatify.memory.budget import Material, fit
-from chatify.memory.recalling import recall
+from chatify.memory.recalling import Recalled, recall
 from chatify.memory.window import Window
 from templates_app.access import Version
 from templates_app.rendering import Values, build_system_prompt, memory_block, summary_block
@@ -24,19 +24,21 @@ class Speaker:
     factor: float = 1.0
 
 
-def build_request(*, speaker: Speaker, values: Values, window: Window) -> ChatRequest:
-    """The request for one reply to the messages at the window's end.
+def build_request(
+    *, speaker: Speaker, values: Values, window: Window, memories: Sequence[Recalled] = ()
+) -> ChatRequest:
+    """The request for one reply to the messages at the window's end. `memories` are newest first.
 
     Its context has at most the version's `context_tokens`. The greeting comes before the messages when those reach
     back to the start of the chat session.
     """
     version = speaker.version
-    latest = _latest(window, speaker.greeting)
     material = Material(
-        system=build_system_prompt(version.system_prompt, version.traits, values),
-        memories=memory_block(_recalled(window)),
+        system=_system(version, values),
+        leaner=lambda: (_system(version, known) for known in _leaner(values)),
+        memories=memory_block(_recalled(memories, window)),
         summary=summary_block(window.summary),
-        latest=latest,
+        latest=_latest(window, speaker.greeting),
     )
     fitted = fit(material, version.context_tokens, speaker.factor)
     return ChatRequest(
@@ -54,13 +56,29 @@ def build_request(*, speaker: Speaker, values: Values, window: Window) -> ChatRe
     )
 
 
+def _system(version: Version, values: Values) -> str:
+    return build_system_prompt(version.system_prompt, version.traits, values)
+
+
+def _leaner(values: Values) -> Iterator[Values]:
+    """With less and less of what is known about the person, for personalities whose budget is short."""
+    yield (values := replace(values, topics="", mood=""))
+    yield (values := replace(values, user_interests=(), user_style=""))
+    yield Values(part_of_day=values.part_of_day)
+
+
 def _latest(window: Window, greeting: str) -> list[tuple[str, str]]:
     said = [(role, content) for _, role, content in window.said]
     return [("assistant", greeting), *said] if greeting and window.reaches_start else said
 
 
-def _recalled(window: Window) -> Sequence[tuple[str, str]]:
-    if not window.memories:
+def _recalled(memories: Sequence[Recalled], window: Window) -> Sequence[tuple[str, str]]:
+    if not memories:
         return ()
     latest = " ".join(content for _, role, content in window.said[-3:] if role != "assistant")
-    return [(memory.kind, memory.text) for memory in recall(window.memories, latest)]
+    return [(_label(memory), memory.text) for memory in recall(memories, latest)]
+
+
+def _label(memory: Recalled) -> str:
+    """Its kind; of a plan also the day on which it was told: "next week" is not next week for ever."""
+    return f"{memory.kind}, told on {memory.said_at:%Y-%m-%d}" if memory.kind == "plan" else memory.kind

@@ -34,6 +34,7 @@ class Doorbell:
         self._waiting: list[tuple[str, dict[str, Any]]] = []
         self._rings: dict[str, None] = {}
         self._typing: list[list[str]] = []
+        self._announced: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -60,6 +61,12 @@ class Doorbell:
         """Tell all processes that somebody types, or stops to (`kind`)."""
         if self.is_shared:
             self._typing.append([str(chat_session_id), kind])
+            self._wake.set()
+
+    def announce(self, kind: str) -> None:
+        """Send a message of this type, and no more in it, to all processes."""
+        if self.is_shared:
+            self._announced[kind] = None
             self._wake.set()
 
     def send(self, process: str, message: dict[str, Any]) -> None:
@@ -97,10 +104,13 @@ class Doorbell:
             rings, self._rings = list(self._rings), {}
             typing, self._typing = self._typing, []
             waiting, self._waiting = self._waiting, []
+            announced, self._announced = list(self._announced), {}
             try:
                 async with asyncio.timeout(SEND_SECONDS):
                     for process, message in waiting:
                         await self._layer.send(process, {**message, "from": self.name})
+                    for kind in announced:
+                        await self._layer.group_send(GROUP, {"type": kind, "from": self.name})
                     if rings or typing:
                         news = {"type": "news", "sessions": rings, "typing": typing, "from": self.name}
                         await self._layer.group_send(GROUP, news)

@@ -8,11 +8,12 @@ from uuid import UUID
 from chatify.accounts.principal import Principal
 from chatify.common.threads import in_db_thread
 from chatify.turns import progress
-from chatify.turns.live import Event, Follower, LiveReply, Room, ended_event
+from chatify.turns.live import Event, Follower, LiveReply, Room, Suggested, ended_event
 from chatify.turns.progress import Row
 from chatify.turns.runtime import Runtime
 from sessions.access import get_chat_session
 from sessions.models import ChatSession, Message
+from sessions.objects import suggestion_object
 
 
 async def follow(
@@ -29,7 +30,8 @@ async def follow(
     except BaseException:
         runtime.hub.leave(chat_session_id, follower)
         raise
-    room.know(chat_session.last_seq, chat_session.status)
+    suggested = Suggested.of(chat_session.suggested_before, suggestion_object(chat_session))
+    room.know(chat_session.last_seq, chat_session.status, chat_session.version_id, suggested)
     if row is not None:
         _follow_running(runtime, room, row)
     return chat_session, room.live

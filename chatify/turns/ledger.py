@@ -187,19 +187,12 @@ def _start_reply(row: LockedChatSession, owner: str, *, instead_of: UUID | None 
 # The end of a reply -------------------------------------------------------------------------------
 
 
+@transaction.atomic
 def finish(*, spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
     """Write a reply's end, and start the next one if messages are waiting.
 
     None when the reply is not ours any more (reaped, taken over, erased): nothing was written then.
     """
-    finished = _finish(spec, owner, outcome)
-    if finished is not None and finished.is_latest and outcome.status == _Status.COMPLETE:
-        window.keep(spec.chat_session_id, spec.window.then(Said(spec.seq, Message.Role.ASSISTANT, outcome.text)))
-    return finished
-
-
-@transaction.atomic
-def _finish(spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
     try:
         row = lock(spec.chat_session_id)
     except NotFound:
@@ -220,9 +213,9 @@ def _finish(spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
         id=spec.message_id, seq=spec.seq, role=Message.Role.ASSISTANT, created_at=spec.created_at,
         model=spec.request.model, **ending,
     )  # fmt: skip
-    return Finished(
-        wire(reply, row, speaker=spec.request.speaker), next_reply, is_latest=row.is_open and row.last_seq == spec.seq
-    )
+    if row.is_open and row.last_seq == spec.seq and outcome.status == _Status.COMPLETE:
+        window.keep(row.id, spec.window.then(Said(spec.seq, Message.Role.ASSISTANT, outcome.text)))
+    return Finished(wire(reply, row, speaker=spec.request.speaker), next_reply)
 
 
 @transaction.atomic

@@ -6,8 +6,9 @@ loop and never awaits, so what one call does nobody else sees half done.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 STATUS_EVENTS = {"paused": "session.paused", "active": "session.resumed"}
@@ -84,6 +85,21 @@ class LiveReply:
         return delta
 
 
+class Suggested(NamedTuple):
+    """Who is suggested instead of who answers. `changes` counts: nobody is told an older one after a newer one."""
+
+    changes: int = -1
+    suggestion: dict[str, str] | None = None
+
+    @classmethod
+    def of(cls, before: Sequence[str], suggestion: dict[str, str] | None) -> Suggested:
+        """Of all that were ever suggested in a chat session, and the one that is now."""
+        return cls(2 * len(before) - (suggestion is not None), suggestion)
+
+
+NOT_ASKED = Suggested()
+
+
 @dataclass(slots=True, eq=False)
 class Room:
     """A chat session as this process knows it.
@@ -95,21 +111,48 @@ class Room:
     last_seq: int = -1
     is_over: bool = False
     status: str = ""  # as it was told here; "" means that the database was not asked yet
+    version_id: UUID | None = None  # who answers, as was told here; None means the same
+    suggested: Suggested = NOT_ASKED
     followers: set[Follower] = field(default_factory=set)
     live: LiveReply | None = None
     # Replies whose end is not told yet though the next one runs: it came from another process, and faster.
     overtaken: dict[UUID, LiveReply] = field(default_factory=dict)
 
-    def know(self, last_seq: int, status: str = "") -> None:
+    def know(
+        self,
+        last_seq: int,
+        status: str = "",
+        version_id: UUID | None = None,
+        suggested: Suggested = NOT_ASKED,
+    ) -> None:
         """Somebody who joined read it from the database. What came between their read and ours is told again."""
         self.last_seq = last_seq if self.last_seq < 0 else min(self.last_seq, last_seq)
         self.status = self.status or status
+        if self.version_id is None:
+            self.version_id, self.suggested = version_id, suggested
 
     def come_to(self, status: str, reason: str) -> None:
         """It was paused or resumed: that is told if it is news. Its end has an order of its own (see Relay)."""
         if self.status and status != self.status and status in STATUS_EVENTS and not self.is_over:
             self.publish({"type": STATUS_EVENTS[status], "reason": reason})
         self.status = status
+
+    def suggest(self, now: Suggested) -> None:
+        """Another personality is suggested, or none any more: that is told if it is news."""
+        if self.version_id is None or now.changes <= self.suggested.changes:
+            return
+        before, self.suggested = self.suggested, now
+        if now.suggestion is not None:
+            self.publish({"type": "personality.suggested", **now.suggestion})
+        elif before.suggestion is not None:
+            self.publish({"type": "personality.declined"})
+
+    def switch_to(self, version_id: UUID, now: Suggested, session: dict[str, Any]) -> None:
+        """Another personality answers from now on: that is told if it is news. (`session`: see `addressed`.)"""
+        if self.version_id not in (None, version_id):
+            self.publish({"type": "personality.switched", "session": session})
+            self.suggested = now
+        self.version_id = version_id
 
     def close(self) -> bool:
         """The chat session is over. Whether that is news."""
@@ -203,6 +246,14 @@ class Hub:
     def _close_if_empty(self, room: Room) -> None:
         if not room.followers and room.live is None:
             self.rooms.pop(room.chat_session_id, None)
+
+
+def addressed(event: Event, ws_base: str) -> Event:
+    """The event for one of those who follow: a chat session's socket is where they have found this server."""
+    if not isinstance(event, dict) or event["type"] != "personality.switched":
+        return event
+    session = event["session"]
+    return {**event, "session": {**session, "ws_url": ws_base + session["ws_url"]}}
 
 
 def ended_event(message: dict[str, Any]) -> dict[str, Any]:

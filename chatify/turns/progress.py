@@ -9,10 +9,17 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from chatify.turns.live import NOT_ASKED, Suggested
+from sessions.access import OBJECT_RELATED
 from sessions.models import ChatSession, Message
-from sessions.objects import message_object
+from sessions.objects import message_object, speaker_of, suggestion_of
 
 PAGE = 200
+_FIELDS = (
+    "id", "last_seq", "status", "status_reason", "deleted_at", "running_reply_id", "version_id", "suggested_before",
+)  # fmt: skip
+_SUGGESTION = tuple(f"suggested_template__{name}" for name in ("slug", "name", "is_active", "deleted_at"))
+_SUGGESTION += ("suggestion_reason",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,8 @@ class Progress:
     is_gone: bool = False
     status: str = ""
     reason: str = ""
+    version_id: UUID | None = None
+    suggested: Suggested = NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +52,7 @@ class Row:
 def progress_of(chat_session_ids: Iterable[UUID]) -> dict[UUID, Progress]:
     """The progress of these chat sessions; one that is gone is over."""
     ids = list(chat_session_ids)
-    fields = ("id", "last_seq", "status", "status_reason", "deleted_at", "running_reply_id")
-    rows = ChatSession.objects.filter(id__in=ids).values_list(*fields)
+    rows = ChatSession.objects.filter(id__in=ids).values_list(*_FIELDS, *_SUGGESTION)
     found = {
         id_: Progress(
             last_seq,
@@ -52,10 +60,18 @@ def progress_of(chat_session_ids: Iterable[UUID]) -> dict[UUID, Progress]:
             running,
             status=status,
             reason=reason,
+            version_id=version_id,
+            suggested=Suggested.of(before, suggestion_of(*suggestion)),
         )
-        for id_, last_seq, status, reason, deleted_at, running in rows
+        for id_, last_seq, status, reason, deleted_at, running, version_id, before, *suggestion in rows
     }
     return {id_: found.get(id_, Progress(0, True, None, is_gone=True)) for id_ in ids}
+
+
+def read_chat_sessions(chat_session_ids: Iterable[UUID]) -> list[ChatSession]:
+    """These chat sessions, with what their objects tell."""
+    rows = ChatSession.objects.existing().filter(id__in=list(chat_session_ids))
+    return list(rows.select_related(*OBJECT_RELATED))
 
 
 def news_since(known: Mapping[UUID, int], message_ids: Iterable[UUID]) -> list[Row]:
@@ -90,7 +106,8 @@ def ending_of(chat_session_id: UUID) -> str:
 
 
 def _rows(wanted: Q, limit: int = 5 * PAGE) -> Iterator[Row]:
-    rows = Message.objects.filter(wanted).select_related("chat_session__end_user", "chat_session__template")
+    related = ("chat_session__end_user", "chat_session__template", "version__template")
+    rows = Message.objects.filter(wanted).select_related(*related)
     for message in rows.order_by("seq")[:limit]:
         chat_session = message.chat_session
         yield Row(
@@ -100,5 +117,5 @@ def _rows(wanted: Q, limit: int = 5 * PAGE) -> Iterator[Row]:
             message.role,
             message.status,
             message.lease_owner,
-            message_object(message, chat_session.end_user, chat_session.template.name),
+            message_object(message, chat_session.end_user, speaker_of(message, chat_session)),
         )

@@ -16,10 +16,12 @@ import structlog
 
 from chatify.common.threads import in_db_thread
 from chatify.turns.doorbell import Doorbell
-from chatify.turns.live import Hub, LiveReply, Room
-from chatify.turns.progress import Row, ending_of, news_since, progress_of
+from chatify.turns.live import Hub, LiveReply, Room, Suggested
+from chatify.turns.progress import Row, ending_of, news_since, progress_of, read_chat_sessions
 from chatify.turns.replies import Replies, Spawn
 from sessions.models import Message
+from sessions.objects import chat_session_object
+from templates_app.catalogue import catalogue
 
 SILENCE_SECONDS = 2.0
 FLUSH_SECONDS = 0.05
@@ -50,6 +52,7 @@ class Relay:
             "follow": self._follow_ours,
             "stop": self._stop_ours,
             "delta": self._hear,
+            "templates": lambda message: catalogue.forget(),
         }
 
     def handle(self, message: dict[str, Any]) -> None:
@@ -86,6 +89,8 @@ class Relay:
                 or progress.last_seq > room.last_seq
                 or progress.is_over != room.is_over
                 or progress.status != room.status
+                or progress.version_id not in (None, room.version_id)
+                or progress.suggested.changes > room.suggested.changes
                 or is_silent
                 or has_ended
             ):
@@ -108,10 +113,24 @@ class Relay:
         for id_, one in progress.items():
             if (room := self._hub.rooms.get(id_)) is not None:
                 room.come_to(one.status, one.reason)
+                if one.version_id == room.version_id:
+                    room.suggest(one.suggested)
             if one.is_gone:
                 self._hub.give_up(id_)
             if one.is_over:
                 self._spawn(self._end(id_))
+        now = {id_: one.version_id for id_, one in progress.items()}
+        await self._switch([room for room in rooms if now[room.chat_session_id] not in (None, room.version_id)])
+
+    async def _switch(self, rooms: Collection[Room]) -> None:
+        """Another personality answers in these: read once more, as who was told last may know it already."""
+        ids = [room.chat_session_id for room in rooms if room.version_id is not None]
+        for chat_session in await in_db_thread(read_chat_sessions, ids) if ids else ():
+            room = self._hub.rooms.get(chat_session.id)
+            if room is not None:
+                told = chat_session_object(chat_session, ws_base="")
+                suggested = Suggested.of(chat_session.suggested_before, told["suggestion"])
+                room.switch_to(chat_session.version_id, suggested, told)
 
     def _apply(self, room: Room, row: Row) -> None:
         live = room.live

@@ -17,7 +17,7 @@ from chatify.common.ids import uuid7
 from chatify.common.prepared import PreparedQuery
 from chatify.llm.types import ChatRequest
 from chatify.memory.budget import corrections
-from chatify.memory.window import Window
+from chatify.memory.window import Window, memories_of
 from chatify.turns.context import Speaker, build_request
 from chatify.turns.spec import ReplySpec
 from sessions.models import ChatSession, Message, Participant
@@ -37,6 +37,7 @@ class LockedChatSession(NamedTuple):
     deleted_at: datetime | None
     title: str
     greeting: str
+    chosen_by: str
     last_seq: int
     epoch: int
     context_version: int
@@ -78,7 +79,9 @@ class LockedChatSession(NamedTuple):
 
 def lock(chat_session_id: UUID) -> LockedChatSession:
     """Lock a chat session, in the caller's transaction. Raises NotFound; one that was deleted is found."""
-    rows = _LOCK.rows(id=chat_session_id)
+    # Whoever waits on PostgreSQL for a row that comes to another personality meanwhile finds no row: its join is
+    # checked again with the row as it is after the wait, against the personality of before.
+    rows = _LOCK.rows(id=chat_session_id) or _LOCK.rows(id=chat_session_id)
     if not rows:
         raise NotFound("There is no such chat session.")
     return LockedChatSession(*rows[0])
@@ -149,7 +152,10 @@ def _request(row: LockedChatSession, window: Window) -> ChatRequest:
         interests=row.end_user__interests,
         style=row.end_user__style,
         remembered=row.end_user__remembered,
-        hour=row.now.hour,
+        now=row.now,
     )
-    speaker = Speaker(version, row.template__name, model, row.greeting, corrections.factor(model))
-    return build_request(speaker=speaker, values=values, window=window)
+    # The greeting is of the personality that it began with.
+    greeting = row.greeting if row.chosen_by != ChatSession.ChosenBy.SWITCH else ""
+    speaker = Speaker(version, row.template__name, model, greeting, corrections.factor(model))
+    memories = memories_of(row.end_user_id, row.end_user__memory_version)
+    return build_request(speaker=speaker, values=values, window=window, memories=memories)

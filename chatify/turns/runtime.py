@@ -26,11 +26,19 @@ from chatify.turns.relay import Relay
 from chatify.turns.replies import Replies
 from chatify.turns.spec import Accepted, Finished, ReplySpec
 from chatify.turns.spending import Charge
+from chatify.turns.suggesting import suggest_for
+from templates_app.catalogue import CATALOGUE_EVENTS
 
 RENEW_SECONDS = 5.0
 REVOKED_SECONDS = 2.5
 _LAST_EVENTS = frozenset({"session.ended", "session.deleted", "session.erased"})
-_LIFE_EVENTS = _LAST_EVENTS | {"session.paused", "session.resumed"}
+_LIFE_EVENTS = _LAST_EVENTS | {
+    "session.paused",
+    "session.resumed",
+    "personality.suggested",
+    "personality.switched",
+    "personality.declined",
+}
 REAP_SECONDS = 10.0
 WATCH_SECONDS = 3.0
 RETRY_AFTER_SECONDS = 2.0
@@ -130,6 +138,8 @@ class Runtime:
         async def work() -> Accepted:
             accepted = await in_db_thread(_store_charged, charge, store, find)
             self._tell_accepted(principal, chat_session_id, accepted, sender)
+            if not accepted.is_duplicate:
+                self._spawn(suggest_for(principal.tenant_id, chat_session_id, content))
             return accepted
 
         return await asyncio.shield(self._spawn(work()))
@@ -231,6 +241,8 @@ class Runtime:
                 self.replies.stop_all("cancelled", event.chat_session_id)
             self.doorbell.ring(event.chat_session_id)
             self._spawn(self.relay.catch_up([event.chat_session_id]))
+        elif event.name in CATALOGUE_EVENTS:
+            self.doorbell.announce("templates")
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)

@@ -53,14 +53,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A reply that reached its end in the database, and the next one if messages were waiting.
-
-    `is_latest`: nothing was said since it began, and the chat session goes on.
-    """
+    """A reply that reached its end in the database, and the next one if messages were waiting."""
 
     message: dict[str, Any]
     next_reply: ReplySpec | None = None
-    is_latest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

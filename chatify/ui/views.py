@@ -21,8 +21,9 @@ def chat(request: HttpRequest) -> HttpResponse:
     end_user = browser_end_user(request)
     if end_user is None:
         return redirect_to_login(request.get_full_path(), resolve_url("ui:login"))
+    fields = ("external_id", "name", "age", "preferred_template")
     config = {
-        "user": {"name": end_user.name, "age": end_user.age},
+        "user": {field: getattr(end_user, field) for field in fields},
         "loginUrl": resolve_url("ui:login"),
         "csrfCookie": settings.CSRF_COOKIE_NAME,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
@@ -43,7 +43,7 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
         "show_activity",
     )  # fmt: skip
     show_activity = time_column("last_activity", "Last activity")
-    list_filter = ("status", DeletedFilter, "tenant", "template")
+    list_filter: ClassVar[tuple[Any, ...]] = ("status", DeletedFilter, "tenant", "template", "chosen_by")
     list_select_related = ("template", "end_user", "tenant", "version")
     list_per_page = 50
     list_disable_select_all = True
@@ -52,8 +52,8 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
     ordering = ("-last_activity",)
     paginator = UncountedPaginator
     show_full_result_count = False
-    actions = ("end", "delete", "restore")
-    actions_detail = ("end_this", "delete_this", "restore_this")
+    actions: tuple[str, ...] = ("end", "delete", "restore")
+    actions_detail: tuple[str, ...] = ("end_this", "delete_this", "restore_this")
 
     class Media:
         css = {"all": ["sessions/admin.css"]}
@@ -104,7 +104,8 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
     # One conversation
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChatSession]:
         """With what both pages show of other rows."""
-        return super().get_queryset(request).select_related("template", "end_user", "tenant", "version")
+        shown = ("template", "end_user", "tenant", "version", "suggested_template")
+        return super().get_queryset(request).select_related(*shown)
 
     def get_fields(self, request: HttpRequest, obj: ChatSession | None = None) -> tuple[str, ...]:
         """None: the page has a template of its own."""
@@ -131,6 +132,9 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
                 "end_user": admin_url("accounts_enduser", "change", chat_session.end_user_id),
                 "template": admin_url("templates_app_prompttemplate", "change", chat_session.template_id),
                 "version": admin_url("templates_app_promptversion", "change", chat_session.version_id),
+                "suggested": admin_url("templates_app_prompttemplate", "change", chat_session.suggested_template_id)
+                if chat_session.suggested_template_id
+                else "",
             },
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
@@ -140,9 +144,15 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
         state = only(ChatSession.objects.all(), object_id).values_list("status", "deleted_at").first()
         status, deleted_at = state or (ChatSession.Status.ENDED, None)
         is_open = status != ChatSession.Status.ENDED
-        fitting = ("restore_this",) if deleted_at else ("end_this", "delete_this") if is_open else ("delete_this",)
+        idle = (
+            ("end_this", "delete_this")
+            if deleted_at
+            else ("restore_this",)
+            if is_open
+            else ("end_this", "restore_this")
+        )
         found: list[Any] = super().get_actions_detail(request, object_id)  # type: ignore[misc]
-        return [one for one in found if one.action_name.endswith(fitting)]
+        return [one for one in found if not one.action_name.endswith(idle)]
 
     # Actions
     @admin.action(description="End", permissions=["end"])

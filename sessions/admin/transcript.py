@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sessions.models import ChatSession, Feedback, Message
+from templates_app.models import PromptVersion
 
 PAGE = 200
 """Messages shown at once, the newest first to be read."""
@@ -38,7 +39,7 @@ class Transcript:
 
 def read_transcript(chat_session: ChatSession, before: int | None = None) -> Transcript:
     """The newest messages, or those before a `seq`. Takes two queries, however long the conversation is."""
-    found = chat_session.messages.select_related("sender__end_user", "version")
+    found = chat_session.messages.select_related("sender__end_user", "version__template")
     if before is not None:
         found = found.filter(seq__lt=before)
     messages = list(found.order_by("-seq")[:PAGE])[::-1]
@@ -60,7 +61,7 @@ def _row(message: Message, chat_session: ChatSession, feedback: Feedback | None)
 
 def _who(message: Message, chat_session: ChatSession) -> str:
     if message.role == Message.Role.ASSISTANT:
-        return chat_session.template.name
+        return (message.version or chat_session.version).template.name  # another one may have answered before
     if message.role == Message.Role.NOTICE:
         return "Chatify"
     person = message.sender.end_user if message.sender else None
@@ -76,6 +77,11 @@ def _figures(message: Message, chat_session: ChatSession) -> list[str]:
         message.latency_ms is not None and f"{message.latency_ms / 1000:.1f} s",
         message.first_token_ms is not None and f"first word after {message.first_token_ms} ms",
         message.model,
-        message.version and message.version != chat_session.version and f"version {message.version.number}",
+        message.version and message.version != chat_session.version and _version_of(message.version, chat_session),
     ]
     return [text for text in known if text]
+
+
+def _version_of(version: PromptVersion, chat_session: ChatSession) -> str:
+    is_other = version.template_id != chat_session.template_id
+    return f"{version.template.name}, version {version.number}" if is_other else f"version {version.number}"

@@ -27,6 +27,7 @@ from sessions import actions
 from sessions.access import chat_sessions_for, get_chat_session, get_message
 from sessions.models import ChatSession
 from sessions.objects import ChatSessionObject, chat_session_object, timestamp
+from sessions.personalities import decline_suggestion, switch_personality
 
 MAX_METADATA = 4096
 """Bytes, as JSON."""
@@ -44,9 +45,14 @@ Title = Annotated[Line, Field(max_length=120)]
 class StartBody(Body):
     """How to start a chat session."""
 
-    template: Slug | None = Field(None, description="Slug of the personality; left out, the default one answers.")
+    template: Slug | None = Field(
+        None, description='Slug of the personality. Left out, or "auto", the one that fits answers: see `selection`.'
+    )
     user: UserInput | None = Field(None, description="Who chats. API keys have to give it.")
     title: Title = ""
+    context: Annotated[Line, Field(max_length=500)] = Field(
+        "", description="What it will be about. It is used to choose a personality, and not kept."
+    )
     metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field({}, description="The application's own notes.")
 
 
@@ -62,6 +68,12 @@ class EndBody(Body):
     reason: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] | None = Field(
         None, description="A word for statistics; default: `ended_by_user`, with a key `ended_by_application`."
     )
+
+
+class SwitchBody(Body):
+    """Who answers from now on."""
+
+    template: Slug = Field(description="Slug of a personality on offer.")
 
 
 class FeedbackBody(Body):
@@ -140,6 +152,7 @@ class ChatSessionList(APIView):
             user=body.user,
             title=body.title,
             metadata=body.metadata,
+            context=body.context,
         )
         return PersonalResponse(_object(chat_session, request), status=201, end_user_id=chat_session.end_user_id)
 
@@ -246,6 +259,33 @@ class ResumeChatSession(APIView):
         read_body(request, Body)
         actions.resume_chat_session(chat_session_id=chat_session.id, reason=f"resumed_{_by_whom(request)}")
         return Response(_object(get_chat_session(principal_of(request), chat_session_id), request))
+
+
+class SwitchPersonality(APIView):
+    """Another personality."""
+
+    @extend_schema(operation_id="switch_personality", request=SwitchBody, responses=ChatSessionObject)
+    def post(self, request: Request, chat_session_id: UUID) -> Response:
+        """Have another personality answer from now on; a message of role `notice` says so.
+
+        A running reply is finished by the one that began it. Switching to who answers already changes nothing, but
+        that nobody is suggested any more.
+        """
+        chat_session = get_chat_session(principal_of(request), chat_session_id)
+        body = read_body(request, SwitchBody)
+        switch_personality(principal=principal_of(request), chat_session_id=chat_session.id, slug=body.template)
+        return Response(_object(get_chat_session(principal_of(request), chat_session_id), request))
+
+
+class Suggestion(APIView):
+    """The personality that would fit better."""
+
+    @extend_schema(operation_id="decline_suggestion", responses={204: None})
+    def delete(self, request: Request, chat_session_id: UUID) -> Response:
+        """Decline it: it is not suggested again in this chat session. Declining twice changes nothing."""
+        chat_session = get_chat_session(principal_of(request), chat_session_id)
+        decline_suggestion(chat_session_id=chat_session.id)
+        return Response(status=204)
 
 
 class ChatSessionTicket(APIView):

@@ -43,6 +43,10 @@ SAMPLE = Values(
 )
 """The person for whom the preview is rendered."""
 
+HOW_IT_TALKS = (
+    "system_prompt", "personality_traits", "temperature", "max_tokens", "context_tokens", "model_name",
+)  # fmt: skip
+
 _IN_USE = "{} has had conversations, which need it. Deactivate it instead: it takes no new ones then."
 
 
@@ -75,6 +79,14 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
         return request.user.has_perm("templates_app.change_prompttemplate")
 
     # What is shown
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[PromptTemplate], search_term: str
+    ) -> tuple[QuerySet[PromptTemplate], bool]:
+        """Deleted ones are not offered where forms ask for a personality."""
+        if request.resolver_match is not None and request.resolver_match.url_name == "autocomplete":
+            queryset = queryset.filter(deleted_at=None)
+        return super().get_search_results(request, queryset, search_term)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[PromptTemplate]:
         """With the version that the form shows."""
         return super().get_queryset(request).select_related("tenant", "current_version")
@@ -83,10 +95,7 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
         """Who it is, how it talks, who may have it; and how a prompt ends up, once there is one."""
         sections: list[Any] = [
             ("Who it is", {"fields": ("name", "slug", "description", "greeting", "welcome_back")}),
-            (
-                "How it talks",
-                {"fields": ("system_prompt", "personality_traits", "temperature", "max_tokens", "model_name")},
-            ),
+            ("How it talks", {"fields": HOW_IT_TALKS}),
             ("Who may have it", {"fields": ("is_active", "is_default", "adult_only", "tenant")}),
         ]
         if obj:
@@ -158,6 +167,11 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
     def max_tokens(self, template: PromptTemplate) -> str:
         """The current version's."""
         return str(getattr(template.current_version, "max_tokens", ""))
+
+    @display(description="Context budget")
+    def context_tokens(self, template: PromptTemplate) -> str:
+        """The current version's."""
+        return str(getattr(template.current_version, "context_tokens", ""))
 
     @display(description="Model")
     def model_name(self, template: PromptTemplate) -> str:

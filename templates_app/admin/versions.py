@@ -81,7 +81,8 @@ class VersionInline(VersionPermissions, StaffInline[PromptVersion, PromptTemplat
 
 def parameters_of(version: PromptVersion) -> str:
     """What a version has beside its prompt, in one line."""
-    parts = [f"temperature {version.temperature:g}", f"{version.max_tokens} tokens", version.model]
+    budget = f"context budget {version.context_tokens}"
+    parts = [f"temperature {version.temperature:g}", f"{version.max_tokens} tokens", budget, version.model]
     return " · ".join([*filter(None, parts), ", ".join(version.personality_traits)]).removesuffix(" · ")
 
 

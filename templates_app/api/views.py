@@ -19,6 +19,7 @@ from chatify.common.schema import PAGE_PARAMETERS, page_of, parameter
 from templates_app import actions
 from templates_app.access import find_own_template, get_own_template, get_template, own_templates, templates_for
 from templates_app.checks import with_plain_newlines
+from templates_app.models import MAX_CONTEXT_TOKENS, MIN_CONTEXT_TOKENS
 from templates_app.objects import (
     AnyTemplateObject,
     CharacterObject,
@@ -51,6 +52,10 @@ class CharacterBody(Body):
     )
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=32_000)] | None = Field(None, description="The longest reply.")
+    context_tokens: Annotated[int, Field(ge=MIN_CONTEXT_TOKENS, le=MAX_CONTEXT_TOKENS)] | None = Field(
+        None,
+        description="What goes to the model at most, reply not counted: prompt, what is remembered, latest messages.",
+    )
     personality_traits: Annotated[list[Trait], Field(max_length=MAX_TRAITS)] | None = None
     model: Annotated[Line, Field(max_length=120)] | None = Field(None, description="Empty: the server's default.")
     adult_only: bool | None = Field(None, description="Only for people whose age is known to be 18 or more. It stays.")

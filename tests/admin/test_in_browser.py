@@ -13,7 +13,8 @@ pytestmark = pytest.mark.parametrize("server", ["embedded"], indirect=True)
 PAGES = (
     "", "templates_app/prompttemplate/", "templates_app/prompttemplate/add/", "chat_sessions/chatsession/",
     "chat_sessions/feedback/", "accounts/enduser/", "accounts/tenant/", "accounts/apikey/add/", "accounts/user/add/",
-    "auth/group/add/",
+    "auth/group/add/", "chat_sessions/summary/", "memory/memory/", "memory/memoryprompt/",
+    "memory/memoryprompt/add/?purpose=facts", "templates_app/selectionrule/", "templates_app/selectionrule/add/",
 )  # fmt: skip
 
 

@@ -57,8 +57,10 @@ def test_saving_without_a_change_of_the_prompt_makes_no_version(staff: Client, n
 
 
 @pytest.mark.parametrize(
-    "change", [{"temperature": 0.1}, {"max_tokens": 50}, {"personality_traits": "dry"}, {"model_name": "m"}]
-)
+    "change",
+    [{"temperature": 0.1}, {"max_tokens": 50}, {"personality_traits": "dry"}, {"model_name": "m"},
+     {"context_tokens": 900}],
+)  # fmt: skip
 def test_changed_parameter_is_a_new_version(staff: Client, nora: PromptTemplate, change: dict[str, object]) -> None:
     _save(staff, nora, **change)
     assert _versions(nora) == [1, 2]
@@ -88,7 +90,8 @@ def test_greeting_that_claims_to_be_human_is_refused(staff: Client, nora: Prompt
 @pytest.mark.parametrize(
     "change",
     [{"temperature": "2.5"}, {"temperature": "nan"}, {"max_tokens": "0"}, {"personality_traits": "x" * 41},
-     {"personality_traits": ",".join("abcdefghijklm")}, {"name": ""}, {"system_prompt": " "}],
+     {"personality_traits": ",".join("abcdefghijklm")}, {"name": ""}, {"system_prompt": " "},
+     {"context_tokens": "499"}, {"context_tokens": "200001"}, {"context_tokens": ""}],
 )  # fmt: skip
 def test_bad_field_is_refused_and_nothing_saved(staff: Client, nora: PromptTemplate, change: dict[str, object]) -> None:
     answer = _save(staff, nora, **change)
@@ -173,7 +176,9 @@ def test_looking_at_a_dialog_changes_nothing(staff: Client, nora: PromptTemplate
 
 def test_viewer_reads_the_prompt_but_cannot_save(make_staff: MakeStaff, nora: PromptTemplate) -> None:
     viewer = make_staff("view_prompttemplate")
-    assert "You are Nora" in viewer.get(_page(nora)).content.decode()
+    text = viewer.get(_page(nora)).content.decode()
+    assert "You are Nora" in text
+    assert "Context budget" in text
     refused = [_page(nora), f"{LIST}add/", f"{LIST}{nora.id}/deactivate_this/"]
     assert [viewer.post(page, form_of(nora)).status_code for page in refused] == [403, 403, 403]
     bring_back = f"/admin/templates_app/promptversion/{nora.current_version_id}/bring_back/"

@@ -1,6 +1,7 @@
 """What the tests of the contract share: problem documents, the state of a person's data, changes in the database."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -52,3 +53,22 @@ def change_rows(server: Server, sql: str, *values: Any) -> int:
             return connection.execute(sql, values).rowcount
     with psycopg.connect(server.database_url) as postgres:
         return postgres.execute(sql.replace("?", "%s"), values).rowcount
+
+
+def change_many(server: Server, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Run one statement (`?` for values) for each of the rows of values."""
+    if server.database_url.startswith("sqlite"):
+        with sqlite3.connect(server.database_url.removeprefix("sqlite:///"), timeout=20) as connection:
+            connection.executemany(sql, rows)
+        return
+    with psycopg.connect(server.database_url) as postgres, postgres.cursor() as cursor:
+        cursor.executemany(sql.replace("?", "%s"), rows)
+
+
+def read_rows(server: Server, sql: str, *values: Any) -> list[Any]:
+    """Run one query in a server's database (`?` for values)."""
+    if server.database_url.startswith("sqlite"):
+        with sqlite3.connect(server.database_url.removeprefix("sqlite:///"), timeout=20) as connection:
+            return connection.execute(sql, values).fetchall()
+    with psycopg.connect(server.database_url) as postgres:
+        return postgres.execute(sql.replace("?", "%s"), values).fetchall()

@@ -23,8 +23,9 @@ from chatify.accounts.people import end_user_of, external_id_of
 from chatify.accounts.principal import SCOPES, Credential, Principal
 from chatify.accounts.profile import UserInput
 from chatify.accounts.tokens import issue_end_user_token, issue_pair
+from chatify.memory.models import Memory
 from sessions.actions import start_chat_session
-from sessions.models import ChatSession, Message
+from sessions.models import ChatSession, Message, Summary
 from templates_app.actions import Draft, save_personality
 from templates_app.models import PromptTemplate
 from tests.api.world import ALICE, CHARACTER, OF_CHAT, OF_TENANT, OF_USER, SHARED, TENANT
@@ -85,6 +86,7 @@ def _alice(tenant: Tenant, key: ApiKey) -> None:
     ApiKey.objects.filter(id=revoked.id).update(revoked_at=timezone.now())
     here, elsewhere = _chat(tenant, OF_CHAT), _chat(tenant, "another one")
     reply = _failed_turn(here)
+    memory = _remembered(here, reply)
     _token("owner", alice, key)
     _token("bound_here", alice, key, here.id)
     _token("bound_elsewhere", alice, key, elsewhere.id)
@@ -94,7 +96,8 @@ def _alice(tenant: Tenant, key: ApiKey) -> None:
     # For the whole run, or the server would delete it at some minute, as if the call of that moment had.
     SocketTicket.objects.update(expires_at=timezone.now() + timedelta(hours=1))
     ids.update(chat_session_id=str(here.id), message_id=str(reply.id), external_id=ALICE)
-    victim.extend([alice.id, here.id, elsewhere.id, reply.id])
+    ids.update(memory_id=str(memory.id))
+    victim.extend([alice.id, here.id, elsewhere.id, reply.id, memory.id])
 
 
 def _end_user(tenant: Tenant, external_id: str, **profile: Any) -> EndUser:
@@ -122,6 +125,13 @@ def _failed_turn(chat: ChatSession) -> Message:
     Message(**both, seq=1, role="user", answered_by=reply).save(force_insert=True)
     ChatSession.objects.filter(id=chat.id).update(last_seq=2)
     return reply
+
+
+def _remembered(chat: ChatSession, said: Message) -> Memory:
+    """A summary of the chat session, and what is known about its user."""
+    Summary.objects.create(tenant_id=chat.tenant_id, chat_session=chat, from_seq=1, to_seq=2, text=OF_CHAT, model="x")
+    both = {"tenant_id": chat.tenant_id, "end_user_id": chat.end_user_id, "chat_session": chat, "source": said}
+    return Memory.objects.create(**both, kind="fact", text=OF_USER, key="planted", said_at=timezone.now())
 
 
 # People who sign in -------------------------------------------------------------------------------

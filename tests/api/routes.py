@@ -12,6 +12,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 # What makes a call right, where a body is needed. A new route that needs one has to come in here.
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "auth-me"): {"name": "Changed"},
+    ("PATCH", "memory-detail"): {"text": "sister Anna"},
     ("PATCH", "session-detail"): {"title": "changed"},
     ("PATCH", "template-detail"): {"description": "Changed."},
     ("PATCH", "tenant-detail"): {"name": "Changed"},
@@ -19,6 +20,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "key-list"): {"name": "Another"},
     ("POST", "message-list"): {"content": "hello"},
     ("POST", "session-feedback"): {"rating": 1},
+    ("POST", "session-switch"): {"template": "dating_advice"},
     ("POST", "template-list"): {"name": "Ada", "system_prompt": "You are an AI companion. Be brief."},
     ("POST", "token-list"): {"user": {"external_id": "alice"}},
 }

@@ -1,7 +1,7 @@
 """Chat sessions over REST: start, find, rename, end, delete."""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -10,10 +10,12 @@ from tests.api.checks import SESSIONS, change_rows, fields_of, on_sqlite, outcom
 from tests.client import ApiClient
 from tests.conftest import MakeClient
 from tests.services.server import Server
+from tests.waiting import wait_until
 
 FIELDS = {
     "id", "template", "template_version", "status", "mode", "title", "greeting", "disclosure", "user", "metadata",
-    "message_count", "total_tokens_used", "last_seq", "last_activity", "created_at", "ws_url",
+    "selection", "suggestion", "message_count", "total_tokens_used", "last_seq", "last_activity", "created_at",
+    "ws_url",
 }  # fmt: skip
 
 
@@ -44,7 +46,7 @@ def test_start_gives_the_chat_session(alice: ApiClient, server: Server):
         0,
         1,
     )
-    assert chat["user"] == body["user"]
+    assert chat["user"] == body["user"] | {"preferred_template": None}
     assert chat["ws_url"] == f"{server.ws_url}/ws/v1/sessions/{chat['id']}/"
     assert datetime.fromisoformat(chat["created_at"]).utcoffset().total_seconds() == 0
     assert alice.get(path_of(chat["id"])).json() == chat
@@ -74,15 +76,16 @@ def test_unknown_personality_is_refused(alice: ApiClient):
 
 @pytest.fixture
 def inactive_template(server: Server):
-    toggle = "update templates_app_prompttemplate set is_active = ? where slug = 'dating_advice'"
-    change_rows(server, toggle, False)
+    toggle = "update templates_app_prompttemplate set is_active = ?, updated_at = ? where slug = 'dating_advice'"
+    change_rows(server, toggle, False, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}")
     yield "dating_advice"
-    change_rows(server, toggle, True)
+    change_rows(server, toggle, True, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}")
 
 
 def test_inactive_personality_takes_no_new_chat_session(alice: ApiClient, inactive_template: str):
-    response = alice.post(SESSIONS, {"template": inactive_template, "user": {"external_id": alice.external_id}})
-    assert outcome(response) == (400, "unknown_template")
+    body = {"template": inactive_template, "user": {"external_id": alice.external_id}}
+    wait_until(lambda: alice.post(SESSIONS, body).status_code == 400, 2, "what is kept in memory was read again")
+    assert outcome(alice.post(SESSIONS, body)) == (400, "unknown_template")
     assert outcome(alice.get(f"/api/v1/templates/{inactive_template}/")) == (404, "unknown_template")
     offered = [template["slug"] for template in alice.get("/api/v1/templates/").json()["results"]]
     assert inactive_template not in offered

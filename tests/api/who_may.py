@@ -189,6 +189,17 @@ TABLE: dict[str, Row] = {
             **by(BOUND_TO_SESSION, *BOUND),
         }
     ),
+    "GET memory-list": Row(
+        {**CHAT, **to(200, *CHAT_KEYS, "owner", "other_tenant_user"), **by(BOUND_TO_SESSION, *BOUND)}
+    ),
+    "DELETE memory-list": Row(
+        {**CHAT, **to(200, *CHAT_KEYS, "owner", "other_tenant_user"), **by(BOUND_TO_SESSION, *BOUND)}
+    ),
+    "PATCH memory-detail": Row({**CHAT, **to(200, *OWN_CHAT_KEYS, "owner"), **by(BOUND_TO_SESSION, *BOUND)}),
+    "DELETE memory-detail": Row({**CHAT, **to(204, *OWN_CHAT_KEYS, "owner"), **by(BOUND_TO_SESSION, *BOUND)}),
+    "GET memory-list (of a person)": Row(
+        {**CHAT, **to(200, "person", "person_browser"), **by(BOUND_TO_SESSION, *BOUND)}, values=A_PERSON
+    ),
     "GET user-detail (of a person)": Row({**CHAT, **to(200, "person", "person_browser")}, values=A_PERSON),
     "PATCH user-detail (of a person)": Row(
         {**CHAT, **to(201, *CHAT_KEYS), **to(200, "person", "person_browser"), **by(BOUND_TO_SESSION, *BOUND)},
@@ -245,8 +256,11 @@ TABLE: dict[str, Row] = {
     "POST session-end": Row({**CHAT, **to(200, *OWNERS)}),
     "POST session-pause": Row({**CHAT, **to(200, *OWNERS)}),
     "POST session-resume": Row({**CHAT, **to(200, *OWNERS)}),
+    "POST session-switch": Row({**CHAT, **to(200, *OWNERS)}),
+    "DELETE session-suggestion": Row({**CHAT, **to(204, *OWNERS)}),
     "POST session-ticket": Row({**CHAT, **to(201, *OWNERS)}),
     "POST session-feedback": Row({**CHAT, **to(201, *OWNERS)}),
+    "GET summary-list": Row({**CHAT, **to(200, *OWNERS)}),
     # Turns
     "GET message-list": Row({**CHAT, **to(200, *OWNERS)}),
     "POST message-list": Row({**CHAT, **to(200, *OWNERS)}),

@@ -50,6 +50,11 @@ class ChatPage:
         expect(self.running).to_have_count(0, timeout=SLOW)
         return self.replies.last.inner_text()
 
+    def open_memories(self) -> Locator:
+        """Open "What is remembered about me" and give its dialog."""
+        self.page.get_by_role("button", name="What is remembered about me").click()
+        return self.page.get_by_role("dialog", name="What is remembered about me")
+
     def choose(self, button: Locator, item: str) -> None:
         """Pick an entry of the menu below a button."""
         button.click()
@@ -100,9 +105,20 @@ class ChatPage:
         return self.page.get_by_text(re.compile("Connection lost|No connection"))
 
     @property
+    def suggestion(self) -> Locator:
+        """The word about another personality."""
+        return self.page.get_by_role("status").filter(has_text="may suit this better")
+
+    @property
     def session_id(self) -> str:
         """The id of the open chat session."""
         return self.page.url.partition("?c=")[2]
+
+    @property
+    def external_id(self) -> str:
+        """Who sits at the page."""
+        config = "JSON.parse(document.getElementById('ui-config').textContent)"
+        return str(self.page.evaluate(f"{config}.user.external_id"))
 
     def is_wider_than_window(self) -> bool:
         """Whether one would have to scroll sideways."""

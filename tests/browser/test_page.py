@@ -21,12 +21,6 @@ MakeClient = Callable[..., ApiClient]
 
 
 @pytest.fixture
-def chat(page: Page, server: Server) -> ChatPage:
-    """The page on a server that nobody stops."""
-    return ChatPage(page, server.url)
-
-
-@pytest.fixture
 def own_server(server: Server, make_server: MakeServer) -> Server:
     """A server that the test may stop."""
     return make_server()

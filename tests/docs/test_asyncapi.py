@@ -72,6 +72,11 @@ def _talk(ada: ApiClient) -> tuple[Socket, Socket]:
     phone.send("message.send", event_id="wrong", content="", shoe_size=43)
     phone.recv_until("error")
     laptop.recv_until("typing.stop")
+    phone.send("message.send", content="We broke up.")
+    phone.recv_until("personality.suggested")
+    for step, answer in (("decline", {}), ("switch", {"template": "dating_advice"})):
+        phone.send(f"personality.{step}", **answer)
+        phone.recv_until("personality.declined", "personality.switched")
     for step in ("pause", "resume"):
         ada.post(f"/api/v1/sessions/{id_}/{step}/").raise_for_status()
         phone.recv_until(f"session.{step}d")

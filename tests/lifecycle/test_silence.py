@@ -23,10 +23,9 @@ from sessions.actions import delete_chat_sessions, start_chat_session
 from sessions.models import ChatSession
 from tests.api.checks import change_rows
 from tests.conftest import MakeClient, MakeServer
-from tests.operations.test_celery import QUICK_BEAT
-from tests.services.process import Process
 from tests.services.redis import Redis
 from tests.services.server import ROOT
+from tests.services.workers import workers_beside
 
 SILENT = "update chat_sessions_chatsession set last_activity = ? where id = ?"
 _LONG_AGO = "2020-01-01 00:00:00"
@@ -130,21 +129,13 @@ def test_two_workers_and_two_beats_on_redis_pause_each_once(
     server = make_server(grown=True, PAUSE_AFTER_SECONDS="1", END_AFTER_SECONDS="3600")
     alice = make_client(server)
     chats = [alice.start()["id"] for _ in range(10)]
-    env = {**server.env, "CELERY_BROKER_URL": redis.url(5)}
-    worker = [sys.executable, "-m", "celery", "-A", "config", "worker", "--pool", "threads", "--concurrency", "2"]
-    commands = {"w1": [*worker, "-n", "w1"], "w2": [*worker, "-n", "w2"]}
-    beat = QUICK_BEAT.replace("app.start(", "import sys; app.conf.beat_schedule_filename = sys.argv[1]; app.start(")
-    beats = {name: [sys.executable, "-c", beat, str(tmp_path / name)] for name in ("b1", "b2")}
     with alice.socket(chats[0]) as socket:
-        programs = [
-            Process(command, log=tmp_path / f"{name}.log", env=env, cwd=ROOT)
-            for name, command in {**commands, **beats}.items()
-        ]
-        try:
+        with workers_beside(server, redis.url(5), tmp_path) as workers:
+            for name in ("1", "2"):
+                workers.worker(f"worker{name}")
+                workers.beat(f"beat{name}")
             assert socket.recv_until("session.paused", timeout=60)["reason"] == "silence"
-        finally:
-            for program in programs:
-                program.stop(20)
+            workers.stop()
         assert socket.types().count("session.paused") == 1
     assert alice.get("/api/v1/sessions/", params={"status": "paused"}).json()["results"]
 
@@ -155,20 +146,23 @@ import json
 import django; django.setup()
 from datetime import timedelta
 from django.utils import timezone
+from chatify.memory.claims import due
 from sessions.models import ChatSession
 before = timezone.now() - timedelta(minutes=5)
 plans = [ChatSession.objects.silent(status, before)[:200].explain() for status in ("active", "paused")]
 plans.append(ChatSession.objects.filter(deleted_at__lt=before).order_by("deleted_at")[:200].explain())
+plans.append(due()[:8].explain())
 print(json.dumps(plans))
 """
 MILLION = """
-insert into chat_sessions_chatsession (id, tenant_id, end_user_id, template_id, version_id, status, mode, title,
-  greeting, metadata, last_seq, total_tokens_used, epoch, last_activity, created_at, status_reason, end_reason,
-  deleted_at)
-select gen_random_uuid(), c.tenant_id, c.end_user_id, c.template_id, c.version_id,
-  case n %% 1000 when 1 then 'active' when 2 then 'paused' else 'ended' end, 'ai', '', '', '{}', 0, 0, 0,
-  now() - n * interval '1 minute', now(), '', '', case when n %% 50 = 0 then now() - n * interval '1 minute' end
-from chat_sessions_chatsession c, generate_series(1, %s) n where c.id = %s
+insert into chat_sessions_chatsession select made.*
+from chat_sessions_chatsession c, generate_series(1, %s) n, lateral jsonb_populate_record(c, jsonb_build_object(
+  'id', gen_random_uuid(),
+  'status', case n %% 1000 when 1 then 'active' when 2 then 'paused' else 'ended' end,
+  'last_activity', now() - n * interval '1 minute',
+  'deleted_at', case when n %% 50 = 0 then now() - n * interval '1 minute' end,
+  'memory_due_at', case when n %% 500 = 0 then now() - n * interval '1 minute' end)) made
+where c.id = %s
 """
 
 
@@ -181,7 +175,8 @@ def test_due_ones_are_found_by_index(make_server: MakeServer, make_client: MakeC
         connection.execute("analyze chat_sessions_chatsession")
     command = [sys.executable, "-c", PLANS]
     done = subprocess.run(command, cwd=ROOT, env=server.env, check=True, capture_output=True, text=True, timeout=60)
-    active, paused, deleted = json.loads(done.stdout.splitlines()[-1])
+    active, paused, deleted, memory = json.loads(done.stdout.splitlines()[-1])
     for plan in (active, paused):
         assert "Index Scan using chat_session_silent" in plan, plan
     assert "Index Scan using chat_session_deleted" in deleted, deleted
+    assert "Index Scan using chat_session_memory_due" in memory, memory

@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
 from chatify.common.tokens import estimate_tokens
-from chatify.memory.budget import PER_MESSAGE, Corrections, Material, fit, shorten
+from chatify.memory.budget import FADING, PER_MESSAGE, Corrections, Material, fit, shorten
 from sessions.models import ChatSession
 from templates_app.access import get_version
-from templates_app.rendering import memory_block, summary_block
+from templates_app.actions import Draft, save_personality
+from templates_app.checks import least_context_tokens
+from templates_app.rendering import RECALLED_CLOSE, RECALLED_OPEN, memory_block, summary_block
 from tests.memory.talking import answer, ask, sent, system
 
 ROLES = st.sampled_from(["user", "assistant"])
@@ -68,7 +71,8 @@ def test_summary_and_memories_leave_room_for_messages() -> None:
     latest = [("user", f"message {number} " + "word " * 20) for number in range(20)]
     latest = [pair for user in latest for pair in (user, ("assistant", "yes"))] + [("user", "now?")]
     fitted = fit(Material("Be brief.", block(100), block(100), latest), 600)
-    assert 'number 99 of the summary."' in fitted.system  # the latest of it stays
+    assert 'number 0 of the summary."' in fitted.system
+    assert 'number 99 of the summary."' not in fitted.system
     assert len(fitted.latest) > 3
 
 
@@ -78,16 +82,33 @@ def test_shortened_text_is_as_long_as_it_may_be() -> None:
     assert shorten("short", 100) == "short"
 
 
-def test_estimates_are_corrected_upwards_only() -> None:
+def test_estimates_are_corrected_upwards_and_that_fades() -> None:
     corrections = Corrections()
     corrections.observe("m", estimated=100, measured=80)
     assert corrections.factor("m") == 1.0
     corrections.observe("m", estimated=100, measured=150)
     assert corrections.factor("m") == pytest.approx(1.575)
     corrections.observe("m", estimated=0, measured=900)  # nothing was estimated
-    corrections.observe("m", estimated=100, measured=120)
-    assert corrections.factor("m") == pytest.approx(1.575)
+    corrections.observe("m", estimated=100, measured=130)
+    assert corrections.factor("m") == pytest.approx(1.575 * FADING)
+    for _ in range(9):
+        corrections.observe("m", estimated=100, measured=80)
+    assert corrections.factor("m") == 1.0
     assert corrections.factor("other") == 1.0
+
+
+def test_long_message_leaves_room_for_what_is_known() -> None:
+    long = "word " * 2000
+    fitted = fit(Material("Be brief.", "", block(6), [("user", long)]), 600)
+    assert fitted.system.endswith(block(6))
+
+
+def test_marks_of_what_is_remembered_stay_whole() -> None:
+    memories = memory_block([("fact", f"number {number}") for number in range(40)])
+    fitted = fit(Material("Be brief.", memories, "", [("user", "word " * 300)]), 500)
+    assert "number 0" in fitted.system
+    assert "number 39" not in fitted.system
+    assert fitted.system.count(RECALLED_OPEN) == fitted.system.count(RECALLED_CLOSE) == 1
 
 
 def test_personality_says_how_much_goes_to_its_model(principal: Principal, chat: ChatSession) -> None:
@@ -100,6 +121,27 @@ def test_personality_says_how_much_goes_to_its_model(principal: Principal, chat:
     assert 0 < spec.request.estimated_tokens <= version.context_tokens
     assert sent(spec)[-1] == "now?"
     assert "Be brief." in system(spec)
+
+
+@pytest.mark.parametrize("letter", ["a", "\u732b"])
+def test_budget_holds_whatever_is_known_about_the_person(principal: Principal, chat: ChatSession, letter: str) -> None:
+    template, prompt = chat.template, "You are an AI. {{ user.interests }} {{ topics }} " * 5
+    least = least_context_tokens(prompt, ())
+    save_personality(template=template, draft=Draft(prompt, context_tokens=least))
+    ChatSession.objects.update(version=template.current_version)
+    word = letter * 38
+    profile = {"name": word, "interests": [word] * 10, "style": word, "remembered": {"topics": [word] * 8}}
+    EndUser.objects.filter(id=chat.end_user_id).update(**profile)
+    spec = ask(principal, chat, "Is there room for this one sentence?")
+    assert sent(spec)[-1] == "Is there room for this one sentence?"
+    assert sum(estimate_tokens(one.content) + PER_MESSAGE for one in spec.request.messages) <= least
+
+
+def test_message_gets_some_room_even_where_estimates_are_far_off() -> None:
+    fitted = fit(
+        Material("You are a prompt that is too long already. " * 40, "", "", [("user", "word " * 90)]), 300, 1.6
+    )
+    assert 50 < estimate_tokens(fitted.latest[0][1]) <= 100
 
 
 def test_blocks_are_data() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django.utils import timezone
 from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
 from chatify.memory import window
+from chatify.memory.actions import forget_memories
 from chatify.memory.models import Memory
 from chatify.turns import ledger
 from sessions.actions import delete_chat_sessions, resume_chat_session
@@ -120,6 +122,38 @@ def test_what_is_cached_goes_with_the_chat_session(
     assert window.look_up(chat.id) is None
 
 
+def test_what_was_forgotten_is_not_left_in_the_cache(
+    principal: Principal, chat: ChatSession, django_capture_on_commit_callbacks: Any
+) -> None:
+    remember(chat, "person", "sister Anna")
+    answer(ask(principal, chat, "hello"))
+    chat.end_user.refresh_from_db()
+    assert cache.get(f"memories:1:{chat.end_user_id}")
+    window._away_until = monotonic() + 60  # a cache that was away is asked to forget nevertheless
+    with django_capture_on_commit_callbacks(execute=True):
+        forget_memories(memories=Memory.objects.all(), who=principal)
+    assert cache.get(f"memories:1:{chat.end_user_id}") is None
+    assert "Anna" not in system(ask(principal, chat, "and now?"))
+
+
+def test_remembered_things_are_read_once(principal: Principal, chat: ChatSession) -> None:
+    remember(chat, "person", "sister Anna")
+    talk(principal, chat, 1)
+    assert read_of_history(principal, chat) == []
+
+
+def test_window_of_another_release_is_read_again(principal: Principal, chat: ChatSession) -> None:
+    talk(principal, chat, 1)
+    cache.set(window._key(chat.id), "what another release has put there")
+    assert sent(ask(principal, chat, "hm?")) == ["question 1", "answer 1", "hm?"]
+
+
+def test_very_large_windows_are_not_cached(principal: Principal, chat: ChatSession) -> None:
+    talk(principal, chat, 1)
+    answer(ask(principal, chat, "long"), "x" * (window.MOST_KEPT + 1))
+    assert window.look_up(chat.id) is None
+
+
 def test_reply_of_a_chat_session_that_is_over_is_not_cached(principal: Principal, chat: ChatSession) -> None:
     spec = ask(principal, chat, "bye")
     ChatSession.objects.filter(id=chat.id).update(deleted_at=timezone.now())
@@ -182,12 +216,39 @@ def test_what_is_remembered_is_in_the_next_turn_between_its_marks(principal: Pri
     assert '- person: "Their sister is called Anna."' in block
 
 
+def test_greeting_stays_that_of_who_greeted(principal: Principal, chat: ChatSession) -> None:
+    ChatSession.objects.filter(id=chat.id).update(greeting="Milo here!")
+    spec = ask(principal, chat, "hello")
+    assert sent(spec)[0] == "Milo here!"
+    answer(spec)
+    ChatSession.objects.filter(id=chat.id).update(chosen_by="switch")
+    assert sent(ask(principal, chat, "and you?"))[0] == "hello"
+
+
+def test_plan_says_when_it_was_told(principal: Principal, chat: ChatSession) -> None:
+    remember(chat, "plan", "moves to Porto next week")
+    told = timezone.now().strftime("%Y-%m-%d")
+    assert f'- plan, told on {told}: "moves to Porto next week"' in system(ask(principal, chat, "hello"))
+
+
 def test_prompt_variables_come_from_what_is_remembered(principal: Principal, chat: ChatSession) -> None:
-    known = {"name": "Sam", "style": "short", "mood": "curious", "topics": ["cats", "rain"]}
+    known = {
+        "name": "Sam",
+        "style": "short",
+        "mood": "curious",
+        "mood_at": timezone.now().isoformat(),
+        "topics": ["cats", "rain"],
+    }
     EndUser.objects.filter(id=chat.end_user_id).update(remembered=known)
     prompt = system(ask(principal, chat, "hello"))
     for line in ('- name: "Sam"', '- style they like: "short"', '- topics so far: "cats, rain"', '- mood: "curious"'):
         assert line in prompt
+
+
+def test_mood_of_the_day_before_yesterday_is_not_spoken_of(principal: Principal, chat: ChatSession) -> None:
+    long_ago = (timezone.now() - timedelta(hours=25)).isoformat()
+    EndUser.objects.filter(id=chat.end_user_id).update(remembered={"mood": "gloomy", "mood_at": long_ago})
+    assert "gloomy" not in system(ask(principal, chat, "hello"))
 
 
 def test_what_the_application_tells_comes_before_what_is_remembered(principal: Principal, chat: ChatSession) -> None:

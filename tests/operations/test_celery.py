@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 import threading
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from celery import Celery
 from chatify.operations.embedded_celery import EmbeddedCelery
 from tests.client import ApiClient
 from tests.conftest import MakeServer
-from tests.services.process import Process
 from tests.services.redis import Redis
-from tests.services.server import ROOT, Server, base_env, run_python
+from tests.services.server import Server, base_env, run_python
+from tests.services.workers import workers_beside
 from tests.waiting import wait_until
 
 EXPIRE = "UPDATE accounts_socketticket SET expires_at = '2020-01-01 00:00:00'"
@@ -63,35 +62,20 @@ def test_embedded_worker_purges_tickets_of_a_server(make_server: MakeServer) -> 
     connection.close()
 
 
-QUICK_BEAT = """
-from config.celery import app
-for entry in app.conf.beat_schedule.values():
-    entry["schedule"] = 0.5
-app.start(["beat", "--loglevel", "WARNING", "--max-interval", "1"])
-"""
-
-
 def test_worker_and_beat_are_processes_with_a_broker(
     grown_servers: tuple[Server, Server], redis: Redis, tmp_path: Path
 ) -> None:
     server = grown_servers[0]
-    env = {**server.env, "CELERY_BROKER_URL": redis.url(4)}
     make_ticket(server.url, server.key)
-    with psycopg.connect(server.database_url, autocommit=True) as connection:
+    with (
+        psycopg.connect(server.database_url, autocommit=True) as connection,
+        workers_beside(server, redis.url(4), tmp_path) as workers,
+    ):
         connection.execute(EXPIRE)
-        worker = [sys.executable, "-m", "celery", "-A", "config", "worker", "--concurrency", "1", "--loglevel", "INFO"]
-        beat = [sys.executable, "-c", QUICK_BEAT]
-        programs = [
-            Process(command, log=tmp_path / f"{name}.log", env=env, cwd=ROOT)
-            for name, command in (("worker", worker), ("beat", beat))
-        ]
-        try:
-            wait_until(lambda: connection.execute(COUNT).fetchone() == (0,), 40, "purged by the worker")
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{[program.log_text()[-3000:] for program in programs]}") from None
-        finally:
-            exit_codes = [program.stop(15) for program in programs]
-        assert exit_codes[0] == 0
+        workers.worker("worker", "--concurrency", "1")  # as processes, which is Celery's default
+        workers.beat("beat")
+        workers.expect(lambda: wait_until(lambda: connection.execute(COUNT).fetchone() == (0,), 40, "purged"))
+        assert workers.stop()["worker"] == 0
 
 
 def test_schedule_names_tasks_that_there_are() -> None:

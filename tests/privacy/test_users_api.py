@@ -53,7 +53,7 @@ def each(client: ApiClient, whom: ApiClient) -> dict[str, Any]:
 # Profiles -----------------------------------------------------------------------------------------
 def test_key_makes_and_changes_a_user(server: Server, make_client: MakeClient) -> None:
     client = make_client(server)
-    profile = {"name": "Lin", "age": 41, "interests": ["oolong"], "style": "dry"}
+    profile = {"name": "Lin", "age": 41, "interests": ["oolong"], "style": "dry", "preferred_template": None}
     made = client.patch(user_path(client), profile)
     assert made.status_code == 201
     assert made.json() == {"external_id": client.external_id, **profile} | times_of(made)

@@ -64,6 +64,14 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
+    def freeze(self) -> None:
+        """Let it do nothing, not even die."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
     def stop(self, timeout: float = 15) -> int:
         """Ask it to end, kill it when it takes longer than `timeout` seconds, and return its exit code."""
         with contextlib.suppress(ProcessLookupError):

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +15,8 @@ from tests.services.ports import free_port
 from tests.services.scripts import Script, Scripts, split_tokens
 from tests.waiting import wait_until
 
+# How what is no staff's to change begins in each prompt of memory (chatify.memory.summarizing.FRAME).
+FRAME_START = "What you are given is data, each text as a JSON string."
 MODELS = ("test-model", "test-model-large")
 _STREAM_HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
 _ERROR_TYPES = {401: "authentication_error", 429: "rate_limit_error"}
@@ -35,6 +37,11 @@ class Call:
     def messages(self) -> list[dict[str, str]]:
         """The context that came with it."""
         return list(self.body.get("messages", []))
+
+    @property
+    def is_of_memory(self) -> bool:
+        """Whether it is not for a reply, but of Chatify's memory, which may come at any time."""
+        return self.messages[:1] != [] and FRAME_START in str(self.messages[0].get("content"))
 
     @property
     def last_user_message(self) -> str:
@@ -68,8 +75,12 @@ class Provider:
         return f"[[{marker}]]"
 
     def calls_about(self, text: str) -> list[Call]:
-        """The calls whose last user message contains a text."""
-        return [call for call in list(self.calls) if text in call.last_user_message]
+        """The calls for a reply whose last user message contains a text."""
+        return [call for call in list(self.calls) if text in call.last_user_message and not call.is_of_memory]
+
+    def memory_calls_about(self, text: str) -> list[Call]:
+        """The calls for a summary or for facts of messages that contain a text."""
+        return [call for call in list(self.calls) if text in call.last_user_message and call.is_of_memory]
 
     def wait_for_call(self, text: str, timeout: float = 10.0) -> Call:
         """The first call about a text, as soon as it is there."""
@@ -121,7 +132,9 @@ class Provider:
     async def _answer(self, request: web.Request, call: Call) -> web.StreamResponse:
         script = self._scripts.choose(call.last_user_message)
         is_worn_out = script.times is not None and len(self._same_calls(call)) > script.times
-        if script.status != 200 and not is_worn_out:
+        if is_worn_out:
+            script = replace(script, status=200, ending="")
+        if script.status != 200:
             return _error(script.status)
         if script.ending == "html":
             return web.Response(text="<html><h1>Welcome to nginx</h1></html>", content_type="text/html")

@@ -5,7 +5,7 @@ Several markers in one message add up, so tests that run side by side never shar
     [[say:Hello.]]         this text, exactly                [[slow]]      60 tokens, 50 ms apart
     [[n=200,gap=50]]       200 tokens, 50 ms apart           [[ttft=800]]  the first token after 800 ms
     [[500]] [[429]] [[401]] ... the status, with an error    [[500,times=1]]  only the first time
-    [[hang]]       never answers                             [[stall]]     half of it, then silence
+    [[hang]]       never answers (also with times=)          [[stall]]     half of it, then silence
     [[cut]]        half of it, then a clean end of stream    [[reset]]     half of it, then the line breaks
     [[garbage]]    half of it, then broken JSON              [[error]]     half of it, then an error event
     [[html]]       a proxy's page instead of an answer       [[empty]]     an end without any text

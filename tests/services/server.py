@@ -102,6 +102,8 @@ def _prepare(database_url: str) -> tuple[str, str]:
 class Server:
     """One server process. It can be killed and started again on the same port with the same database."""
 
+    program: tuple[str, ...] = ("manage.py",)
+
     def __init__(self, prepared: Prepared, database_url: str, **env: str | None) -> None:
         self.key, self.other_key = prepared.key, prepared.other_key
         self.database_url = database_url
@@ -135,7 +137,7 @@ class Server:
     def start(self) -> "Server":
         """Start it and wait until it is ready."""
         assert not self.is_running, "the server runs already"
-        command = [sys.executable, "manage.py", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, *self.program, "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         self._process = Process(command, log=self._log, env=self.env, cwd=ROOT)
         self._process.wait_ready(self._is_ready, timeout=_START_SECONDS)
         return self

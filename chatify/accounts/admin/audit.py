@@ -47,7 +47,7 @@ class Kind:
 
     @property
     def model(self) -> type[Model]:
-        """Looked up by name: personalities live in a layer above."""
+        """Looked up by name: personalities and more live in layers above."""
         return apps.get_model(self.label)
 
     def name_of(self, reference: str) -> Subquery:
@@ -66,6 +66,10 @@ KINDS = {
     "end_user": Kind("accounts.EndUser", "external_id"),
     "tenant": Kind("accounts.Tenant", "name"),
     "personality": Kind("templates_app.PromptTemplate", "name"),
+    "rule": Kind("templates_app.SelectionRule", "name"),
+    "summary": Kind("chat_sessions.Summary", "to_seq", "Summary up to message {}"),
+    "memory": Kind("memory.Memory", "kind", "Memory ({})"),  # not what it says
+    "memory_prompt": Kind("memory.MemoryPrompt", "version", "Memory prompt, version {}"),
 }
 ACTORS = {"staff": "staff", "user": "person", "api_key": "API key", "end_user": "end user"}
 """Kinds of actors, in words for staff."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -53,7 +53,7 @@ class EndUserForm(StaffForm[EndUser]):
 
     class Meta:
         model = EndUser
-        fields = ("name", "age", "interests", "style")
+        fields: tuple[str, ...] = ("name", "age", "interests", "style")
 
 
 class EraseForm(DialogForm):
@@ -88,8 +88,15 @@ class EndUserAdmin(AuditedAdmin, StaffAdmin[EndUser]):
     ordering = ("-id",)  # as created, and the key of the table: fast whatever its size
     paginator = UncountedPaginator
     show_full_result_count = False
-    readonly_fields = ("external_id", "tenant", "show_conversations", "show_usage", "show_created", "show_updated")
-    actions_detail = ("export_this", "end_tokens_of_this", "erase_this")
+    readonly_fields: ClassVar[tuple[str, ...]] = (
+        "external_id",
+        "tenant",
+        "show_conversations",
+        "show_usage",
+        "show_created",
+        "show_updated",
+    )
+    actions_detail: tuple[str, ...] = ("export_this", "end_tokens_of_this", "erase_this")
 
     class Media:
         css = STYLES
@@ -136,6 +143,11 @@ class EndUserAdmin(AuditedAdmin, StaffAdmin[EndUser]):
     def show_usage(self, user: EndUser) -> str:
         """Tokens and replies."""
         return usage_this_month(user.usage.all())
+
+    # Saving
+    def save_model(self, request: HttpRequest, obj: EndUser, form: Any, change: bool) -> None:
+        """Only what was changed: the rest of the row is others' to write, who may have done so meanwhile."""
+        obj.save(update_fields=[*form.changed_data, "updated_at"])
 
     # Actions
     @action(description="Export", icon="download", permissions=["export"])

@@ -30,6 +30,10 @@ class EndUser(models.Model):
     remembered = models.JSONField(default=dict, blank=True, editable=False)
     # Raised by every change of this person's memories: what was cached of them before is old.
     memory_version = models.PositiveIntegerField(default=0, editable=False)
+    # What they had forgotten is not found again in what they said before: all of it, or digests of single memories
+    # with the time of each.
+    memories_forgotten_at = models.DateTimeField(null=True, blank=True, editable=False)
+    memories_refused = models.JSONField(default=dict, blank=True, editable=False)
     # Tokens name it; raising it ends all that were issued before.
     token_epoch = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

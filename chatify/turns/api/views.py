@@ -31,6 +31,7 @@ from chatify.turns.following import follow, reply_from
 from chatify.turns.live import Event, LiveReply
 from chatify.turns.runtime import accepted_event, current
 from sessions.access import get_chat_session
+from sessions.api.views import ws_base
 from sessions.objects import MessageObject
 
 ANSWER_SECONDS = 60.0
@@ -114,7 +115,7 @@ class MessageList(TurnView):
         body = read_body(request, MessageBody)
         client_message_id = _client_message_id(request, body)
         runtime = current()
-        listener = Listener(runtime, principal_of(request), chat_session_id)
+        listener = Listener(runtime, principal_of(request), chat_session_id, ws_base(request._request))
         try:
             chat_session, _ = await follow(runtime, principal_of(request), chat_session_id, listener)
             accepted = await runtime.accept(
@@ -167,7 +168,7 @@ class RetryReply(TurnView):
         """Ask for another reply instead of one that failed or was stopped."""
         read_body(request, Body)
         runtime = current()
-        listener = Listener(runtime, principal_of(request), chat_session_id)
+        listener = Listener(runtime, principal_of(request), chat_session_id, ws_base(request._request))
         try:
             chat_session, _ = await follow(runtime, principal_of(request), chat_session_id, listener)
             spec = await runtime.retry(
@@ -202,7 +203,7 @@ class ReplyStream(TurnView):
         """Follow the running reply, from where you were; 204 when nothing runs and nothing was missed."""
         last_id, length = _last_event(request.headers.get("Last-Event-ID", ""))
         runtime = current()
-        listener = Listener(runtime, principal_of(request), chat_session_id)
+        listener = Listener(runtime, principal_of(request), chat_session_id, ws_base(request._request))
         try:
             _, live = await follow(runtime, principal_of(request), chat_session_id, listener)
             if live is None:

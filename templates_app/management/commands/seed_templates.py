@@ -1,4 +1,4 @@
-"""Write the personalities that come with Chatify."""
+"""Write the personalities and the rules of selection that come with Chatify."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 from django.core.management.base import BaseCommand, CommandParser
 
-from templates_app.actions import Draft, save_personality
-from templates_app.models import PromptTemplate
-from templates_app.seeds import SEEDS, Seed
+from chatify.accounts.models import AuditEntry
+from templates_app.actions import Draft, save_personality, save_selection_rule
+from templates_app.models import PromptTemplate, SelectionRule
+from templates_app.seeds import RULES, SEEDS, RuleSeed, Seed
 
 _FIELDS = ("name", "description", "greeting", "welcome_back", "adult_only")
 
@@ -19,7 +20,7 @@ _FIELDS = ("name", "description", "greeting", "welcome_back", "adult_only")
 class Command(BaseCommand):
     """Idempotent: what is there stays, what staff changed stays even when the seeds are newer."""
 
-    help = "Write the personalities that come with Chatify. What staff changed is kept, unless --overwrite is given."
+    help = "Write the personalities and rules that come with Chatify. What staff changed is kept, without --overwrite."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One option."""
@@ -30,6 +31,8 @@ class Command(BaseCommand):
         for seed in SEEDS:
             outcome = _write(seed, must_overwrite=options["overwrite"])
             self.stdout.write(f"{seed.slug}: {outcome}")
+        for rule in RULES:
+            self.stdout.write(f"rule {rule.name}: {_write_rule(rule)}")
 
 
 def _write(seed: Seed, *, must_overwrite: bool) -> str:
@@ -49,6 +52,18 @@ def _write(seed: Seed, *, must_overwrite: bool) -> str:
     template.seed_digest = _digest(seed)
     save_personality(template=template, draft=_draft(seed))
     return outcome
+
+
+def _write_rule(seed: RuleSeed) -> str:
+    known = AuditEntry.objects.filter(action="rule.created", actor_kind=AuditEntry.Actor.SYSTEM)
+    if known.filter(details__name=seed.name).exists():
+        return "kept, or deleted by staff"
+    template = PromptTemplate.objects.existing().filter(tenant=None, slug=seed.template).first()
+    if template is None:
+        return f"not created, because there is no {seed.template}"
+    rule = SelectionRule(name=seed.name, words=list(seed.words), template=template, priority=seed.priority)
+    save_selection_rule(rule=rule, who=None)
+    return "created"
 
 
 def _draft(seed: Seed) -> Draft:

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from pydantic import BaseModel
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,18 +18,14 @@ from rest_framework.views import APIView
 from chatify.accounts.access import get_end_user
 from chatify.accounts.actions import put_end_user, update_own_profile
 from chatify.accounts.api.authentication import principal_of
+from chatify.accounts.api.users.paths import EXTERNAL_ID, checked_external_id, ends_in
 from chatify.accounts.erasure import erase_end_user
 from chatify.accounts.export import export_end_user
 from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
-from chatify.accounts.profile import Profile, UserInput, end_user_object
+from chatify.accounts.profile import Profile, end_user_object
 from chatify.common.api import AsyncAPIView, read_body
-from chatify.common.inputs import check
 from chatify.common.threads import in_db_thread
-
-_ID = OpenApiParameter(
-    "external_id", str, OpenApiParameter.PATH, description="The tenant's id of the user. Write a slash in it as `%2F`."
-)
 
 
 class EndUserObject(BaseModel):
@@ -40,6 +36,7 @@ class EndUserObject(BaseModel):
     age: int | None
     interests: list[str]
     style: str
+    preferred_template: str | None
     created_at: datetime
     updated_at: datetime
 
@@ -49,15 +46,15 @@ class EndUserDetail(APIView):
 
     scopes = ()  # `chat` for the profile, but `admin` to erase
 
-    @extend_schema(operation_id="get_user", parameters=[_ID], responses=EndUserObject)
+    @extend_schema(operation_id="get_user", parameters=[EXTERNAL_ID], responses=EndUserObject)
     def get(self, request: Request, external_id: str) -> Response:
         """The profile. Keys need the scope `chat`; others see their own only."""
         principal_of(request).require_scope("chat")
-        return Response(end_user_object(get_end_user(principal_of(request), _checked(external_id))))
+        return Response(end_user_object(get_end_user(principal_of(request), checked_external_id(external_id))))
 
     @extend_schema(
         operation_id="change_user",
-        parameters=[_ID],
+        parameters=[EXTERNAL_ID],
         request=Profile,
         responses={200: EndUserObject, 201: EndUserObject},
     )
@@ -67,10 +64,10 @@ class EndUserDetail(APIView):
         principal.require_scope("chat")
         principal.require_whole_user()
         changes = read_body(request, Profile).changes()
-        user, is_new = _change(principal, _checked(external_id), changes)
+        user, is_new = _change(principal, checked_external_id(external_id), changes)
         return Response(end_user_object(user), status=201 if is_new else 200)
 
-    @extend_schema(operation_id="erase_user", parameters=[_ID], responses={204: None})
+    @extend_schema(operation_id="erase_user", parameters=[EXTERNAL_ID], responses={204: None})
     def delete(self, request: Request, external_id: str) -> Response:
         """Erase everything that is known about the user, for good.
 
@@ -79,7 +76,7 @@ class EndUserDetail(APIView):
         principal = principal_of(request)
         if principal.user_id is None:
             principal.require_scope("admin")
-        end_user = get_end_user(principal, _checked(external_id))
+        end_user = get_end_user(principal, checked_external_id(external_id))
         erase_end_user(end_user_id=end_user.id, who=principal)
         return Response(status=204)
 
@@ -92,20 +89,19 @@ class EndUserExport(AsyncAPIView):
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         """As usual, unless the id itself ends in `/export`: to Django's routes an escaped slash is one like others."""
-        raw_path: bytes = getattr(request, "scope", {}).get("raw_path") or b"/export/"
-        if not raw_path.endswith(b"/export/"):
+        if not ends_in(request, "/export/"):
             whole = {**kwargs, "external_id": f"{kwargs['external_id']}/export"}
             return await sync_to_async(EndUserDetail.as_view())(request, *args, **whole)
         return await super().dispatch(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="export_user",
-        parameters=[_ID],
+        parameters=[EXTERNAL_ID],
         responses={
             (200, "application/json"): OpenApiResponse(
                 OpenApiTypes.OBJECT,
                 description="`user`, `exported_at`, and lists: `account` (of people who sign in), `usage` per day, "
-                "`chat_sessions` (deleted ones, too), `messages`, `feedback`.",
+                "`chat_sessions` (deleted ones, too), `messages`, `summaries`, `feedback`, `memories`.",
             )
         },
     )
@@ -121,15 +117,10 @@ class EndUserExport(AsyncAPIView):
         principal.require_whole_user()
 
         def start() -> HttpResponseBase:
-            end_user = get_end_user(principal, _checked(external_id))
+            end_user = get_end_user(principal, checked_external_id(external_id))
             return export_end_user(end_user=end_user, who=principal)
 
         return await in_db_thread(start)
-
-
-def _checked(external_id: str) -> str:
-    """An id out of a path. Raises InvalidInput."""
-    return check(UserInput, {"external_id": external_id}).external_id or ""
 
 
 def _change(principal: Principal, external_id: str, changes: dict[str, Any]) -> tuple[EndUser, bool]:

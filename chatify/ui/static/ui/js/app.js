@@ -4,6 +4,7 @@ import { ChatifyClient } from "./chatify-client.js";
 import { Conversation } from "./conversation.js";
 import { askProfile, askTitle, confirmDelete, explainAdultOnly } from "./dialogs.js";
 import { toast } from "./dom.js";
+import { MemoryPanel } from "./memory-panel.js";
 import { personalityPicker, pickerSkeleton, problemPane } from "./picker.js";
 import { Sidebar } from "./sidebar.js";
 
@@ -18,13 +19,20 @@ const announcer = document.getElementById("announcer");
 const isNarrow = matchMedia("(max-width: 820px)");
 const hasMouse = matchMedia("(hover: hover) and (pointer: fine)");
 
-let profile = config.user; // as the server has it
+/** What the page asks about the person, as it is sent. */
+function fieldsOf({ name, age, preferred_template: preferred }) {
+  return { name: name ?? "", age: age ?? null, preferred_template: preferred || null };
+}
+
+let profile = fieldsOf(config.user); // as the server has it
 let wanted = profile; // as it shall be from the next start on
 let personalities = null;
 let conversation = null;
 const drafts = new Map();
 let navigation = new AbortController();
 
+const personalityOf = (slug) => personalities.find((one) => one.slug === slug) ?? { slug, name: nameOf(slug) };
+const slugOf = (name) => personalities.find((one) => one.name === name)?.slug ?? name;
 const nameOf = (slug) => personalities?.find((one) => one.slug === slug)?.name ?? slug.replaceAll("_", " ");
 const sidebar = new Sidebar(client, drawer, { nameOf, onOpen: (id) => go(id), onRename: rename, onDelete: remove });
 
@@ -69,22 +77,24 @@ function leave() {
   return navigation.signal;
 }
 
-function go(id, { isReplace = false } = {}) {
-  const url = id ? `?c=${encodeURIComponent(id)}` : location.pathname;
+function go(id, { isReplace = false, seq = 0 } = {}) {
+  const query = id && new URLSearchParams({ c: id, ...(seq && { m: seq }) });
+  const url = id ? `?${query}` : location.pathname;
   if (isReplace) history.replaceState(null, "", url);
   else history.pushState(null, "", url);
   return route();
 }
 
 async function route() {
-  const id = new URLSearchParams(location.search).get("c");
+  const query = new URLSearchParams(location.search);
+  const id = query.get("c");
   const signal = leave();
   sidebar.activeId = id;
   closeDrawer();
   try {
     if (!personalities) await loadPersonalities(signal);
     if (signal.aborted) return;
-    if (id) await openConversation(id, signal);
+    if (id) await openConversation(id, { signal, seq: Number(query.get("m")) });
     else showPicker();
   } catch (error) {
     if (!signal.aborted) showProblem(error, id);
@@ -104,21 +114,19 @@ async function loadPersonalities(signal) {
 }
 
 function showPicker() {
-  show(personalityPicker(personalities, { name: wanted.name, onPick: pick, onList: openDrawer }));
+  show(personalityPicker(personalities, { name: wanted.name, onPick: pick, onChoose: letChoose, onList: openDrawer }));
   main.querySelector("h1").focus({ preventScroll: true });
 }
 
-async function openConversation(id, signal) {
+async function openConversation(id, { signal, seq }) {
   const session = await client.getSession(id, { signal });
-  const personality = personalities.find(({ slug }) => slug === session.template)
-    ?? { slug: session.template, name: nameOf(session.template) };
-  const opened = new Conversation(client, session, { personality, announce, onChange: onSessionChange, onRename: rename,
-    onDelete: remove, onNew: startAnew, onList: openDrawer, onSignIn: signIn });
+  const opened = new Conversation(client, session, { personalityOf, slugOf, announce, onChange: onSessionChange, onRename: rename,
+    onDelete: remove, onMemories: showMemories, onNew: startAnew, onList: openDrawer, onSignIn: signIn });
   opened.draft = drafts.get(id) ?? "";
   conversation = opened;
-  await opened.open({ signal });
+  await opened.open({ signal, seq });
   if (signal.aborted) return;
-  show(opened.element, session.title || personality.name);
+  show(opened.element, session.title || nameOf(session.template));
   // On a phone, focus would raise the keyboard over the conversation.
   if (hasMouse.matches) opened.focus();
 }
@@ -154,9 +162,9 @@ function rememberAsked() {
   }
 }
 
-/** The profile to start with: null when the question was left. */
+/** The profile to start with: null when the question was left. No personality: Chatify will choose. */
 async function profileFor(personality) {
-  const isAgeNeeded = personality.adult_only && wanted.age === null;
+  const isAgeNeeded = Boolean(personality?.adult_only) && wanted.age === null;
   const isKnown = wasAsked() || wanted.name || wanted.age !== null;
   if (!isAgeNeeded && isKnown) return wanted;
   const intro = isAgeNeeded
@@ -165,24 +173,35 @@ async function profileFor(personality) {
   const answer = await askProfile({ profile: wanted, title: "Before you start", intro, action: "Continue", isAgeNeeded });
   if (!answer) return null;
   rememberAsked();
-  wanted = answer;
-  return answer;
+  wanted = { ...wanted, ...answer };
+  return wanted;
 }
+
+const isChanged = (answer) => Object.entries(answer).some(([field, value]) => value !== profile[field]);
 
 async function pick(personality) {
   const answer = await profileFor(personality);
   if (!answer) return;
-  const isChanged = answer.name !== profile.name || answer.age !== profile.age;
-  const untouched = isChanged ? null : sidebar.untouched(personality.slug);
+  const untouched = isChanged(answer) ? null : sidebar.untouched(({ template }) => template === personality.slug);
   if (untouched) go(untouched.id);
-  else await start(personality, isChanged ? answer : undefined);
+  else await start({ template: personality.slug, user: isChanged(answer) ? answer : undefined }, personality);
 }
 
-async function start(personality, user) {
+/** What was said to choose by is what one came to say: it waits in the composer. */
+async function letChoose(about) {
+  const answer = await profileFor(null);
+  if (!answer) return;
+  const untouched = about || isChanged(answer) ? null : sidebar.untouched(({ selection }) => selection.by !== "explicit");
+  if (untouched) go(untouched.id);
+  else await start({ context: about || undefined, user: isChanged(answer) ? answer : undefined }, null, about);
+}
+
+async function start(body, personality, draft = "") {
   main.inert = true; // a second click would start a second one
   try {
-    const session = await client.startSession({ template: personality.slug, user });
-    profile = { name: session.user.name ?? "", age: session.user.age ?? null };
+    const session = await client.startSession(body);
+    drafts.set(session.id, draft);
+    profile = fieldsOf(session.user);
     wanted = profile;
     sidebar.put(session);
     await go(session.id);
@@ -200,10 +219,14 @@ function startAnew(slug) {
   else go(null);
 }
 
+function showMemories() {
+  return new MemoryPanel(client, { externalId: config.user.external_id, onOpen: ({ session, seq }) => go(session, { seq }) });
+}
+
 async function editProfile() {
-  const intro = "Used from your next conversation on. Both are optional.";
-  const answer = await askProfile({ profile: wanted, title: "About you", intro });
-  if (answer) wanted = answer;
+  const intro = "Used from your next conversation on. All of it is optional.";
+  const answer = await askProfile({ profile: wanted, title: "About you", intro, personalities: personalities ?? [] });
+  if (answer) wanted = { ...wanted, ...answer };
 }
 
 async function rename(session) {
@@ -233,6 +256,7 @@ async function remove(session) {
 
 drawer.querySelector("[data-new]").addEventListener("click", () => go(null));
 drawer.querySelector("[data-close]").addEventListener("click", closeDrawer);
+drawer.querySelector("[data-memories]").addEventListener("click", showMemories);
 drawer.querySelector("[data-profile]")?.addEventListener("click", editProfile);
 backdrop.addEventListener("click", closeDrawer);
 isNarrow.addEventListener("change", closeDrawer);

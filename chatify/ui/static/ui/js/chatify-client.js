@@ -66,6 +66,8 @@ function readCookie(name) {
   return document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
 }
 
+const memoriesOf = (externalId) => `users/${encodeURIComponent(externalId)}/memories/`;
+
 async function problemOf(response) {
   const problem = await response.json().catch(() => ({}));
   return new ChatifyError({
@@ -108,6 +110,26 @@ export class ChatifyClient {
   stopReply(id) { return this.#call("POST", `sessions/${id}/stop/`); }
   retryReply(id, messageId) { return this.#call("POST", `sessions/${id}/messages/${messageId}/retry/`); }
   createTicket(id, options) { return this.#call("POST", `sessions/${id}/ticket/`, options); }
+
+  /** Go on with another personality, such as the one of the chat session's `suggestion`. */
+  switchPersonality(id, template) { return this.#call("POST", `sessions/${id}/switch/`, { body: { template } }); }
+  declineSuggestion(id) { return this.#call("DELETE", `sessions/${id}/suggestion/`); }
+
+  /** What has been said so far: {results}, ascending; the last one holds what those before it say, too.
+   *  @param {{beforeSeq?: number, limit?: number, signal?: AbortSignal}} [range] */
+  listSummaries(id, { beforeSeq, limit, signal } = {}) {
+    return this.#call("GET", `sessions/${id}/summaries/`, { query: { before_seq: beforeSeq, limit }, signal });
+  }
+
+  /** What is remembered about a user (`session.user.external_id`).
+   *  @param {{kind?: string, limit?: number, next?: string}} [query] `next` is the `next` of an earlier answer. */
+  listMemories(externalId, query) { return this.#list(memoriesOf(externalId), query); }
+  correctMemory(externalId, memoryId, text) {
+    return this.#call("PATCH", `${memoriesOf(externalId)}${memoryId}/`, { body: { text } });
+  }
+  forgetMemory(externalId, memoryId) { return this.#call("DELETE", `${memoriesOf(externalId)}${memoryId}/`); }
+  /** Forget everything about a user: {deleted}. */
+  forgetAllMemories(externalId) { return this.#call("DELETE", memoriesOf(externalId)); }
 
   /** @param {{rating: number, message_id?: string, comment?: string}} body `rating` from 1 to 5 */
   sendFeedback(id, body) { return this.#call("POST", `sessions/${id}/feedback/`, { body }); }
@@ -193,6 +215,9 @@ export class ChatifyClient {
  * - `accepted` {clientMessageId, messageId, seq}: one of ours is on disk
  * - `message` {message}: a finished message, also one that was written on another device
  * - `reply.started` {messageId, seq} · `reply.text` {messageId, text, added} · `reply.ended` {messageId, message}
+ * - `personality.suggested` {template, name, reason}: another one may suit better: switch, or decline
+ * - `personality.declined` {}: it is suggested no more
+ * - `personality.switched` {session}: another one answers from now on, whoever asked for it
  * - `error` {error, eventId}: a frame of ours was refused
  * - every other frame under its own name: `typing.start`, `session.ended`, `notice`, `sentiment`, ...
  *
@@ -281,6 +306,8 @@ export class ChatConnection extends EventTarget {
   /** These return false when there is no open socket. */
   stop() { return this.#transmit({ type: "reply.stop" }); }
   retry(messageId) { return this.#transmit({ type: "reply.retry", message_id: messageId, event_id: messageId }); }
+  switchPersonality(template) { return this.#transmit({ type: "personality.switch", template, event_id: template }); }
+  declineSuggestion() { return this.#transmit({ type: "personality.decline" }); }
   typing(isTyping) { return this.#transmit({ type: isTyping ? "typing.start" : "typing.stop" }); }
 
   async #connect() {

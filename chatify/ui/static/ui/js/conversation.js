@@ -6,20 +6,38 @@ import { Composer } from "./composer.js";
 import { avatar, h, icon, iconButton, roleOf, toast } from "./dom.js";
 import { MessageView } from "./message-view.js";
 import { openMenu } from "./menu.js";
+import { SuggestionBar } from "./suggestion.js";
+import { openSummaries } from "./summary-panel.js";
 import { Transcript } from "./transcript.js";
 
 const PAGE = 50;
+const MOST_AT_ONCE = 200;
 const ANNOUNCED_LENGTH = 400;
+
+/** Why Chatify chose this personality, by what decided. Who was asked for needs no reason. */
+const REASONS = {
+  preference: () => "Chosen as the one you prefer",
+  satisfaction: (reason) => `Chosen because you liked it: ${reason}`,
+  context: (topic) => `Chosen for the topic “${topic}”`,
+  time: (rule) => `Chosen for the time of day: ${rule}`,
+  default: () => "Chosen by default",
+};
 
 export class Conversation {
   #client;
   #connection = null;
   #host;
   #session;
+  #personality;
   #transcript;
   #composer;
   #banner;
+  #suggestion = new SuggestionBar({ onSwitch: (template) => this.#switch(template), onDecline: () => this.#decline() });
   #title = h("h1", { class: "chat-head__title" });
+  #picture = h("span", { class: "chat-head__picture" });
+  #who = h("span", { class: "chat-head__who" });
+  #why = h("span", { class: "chat-head__why" });
+  #disclosure = h("span");
   #foot = h("div", { class: "chat-foot" });
   #isLoadingEarlier = false;
   #isClosed = false;
@@ -27,9 +45,9 @@ export class Conversation {
   /**
    * @param {import("./chatify-client.js").ChatifyClient} client
    * @param {object} session chat session object
-   * @param {{personality: object, announce: (text: string) => void, onChange: (session: object) => void,
-   *   onRename: (session: object) => void, onDelete: (session: object) => void, onNew: (slug?: string) => void,
-   *   onList: () => void, onSignIn: () => void}} host
+   * @param {{personalityOf: (slug: string) => object, slugOf: (name: string) => string, announce: (text: string) => void,
+   *   onChange: (session: object) => void, onRename: (session: object) => void, onDelete: (session: object) => void,
+   *   onMemories: () => void, onNew: (slug?: string) => void, onList: () => void, onSignIn: () => void}} host
    */
   constructor(client, session, host) {
     this.#client = client;
@@ -37,7 +55,6 @@ export class Conversation {
     this.#session = session;
     this.#transcript = new Transcript(this.#messageContext());
     this.#composer = new Composer({ onSend: (text) => this.#send(text), onStop: () => this.stop() });
-    this.#composer.placeholder = `Message ${this.#name}…`;
     this.#banner = new ConnectionBanner({ onReconnect: () => this.#connection.reconnect(), onSignIn: host.onSignIn });
     this.element = h("section", { class: "chat", "aria-label": "Conversation" },
       this.#head(), this.#banner.element, this.#transcript.frame, this.#foot);
@@ -46,19 +63,21 @@ export class Conversation {
 
   get session() { return this.#session; }
 
-  get #name() { return this.#host.personality.name; }
+  get #name() { return this.#personality.name; }
 
-  /** Load the newest messages and go live. */
-  async open({ signal }) {
-    const afterSeq = Math.max(0, this.#session.last_seq - PAGE);
-    const { results } = await this.#client.listMessages(this.#session.id, { afterSeq, limit: 200, signal });
+  /** Load the newest messages and go live. `seq`: the message that is looked for, if it is not too far back. */
+  async open({ signal, seq }) {
+    const { id, last_seq: lastSeq } = this.#session;
+    const isNear = seq > lastSeq - MOST_AT_ONCE + PAGE;
+    const afterSeq = Math.max(0, Math.min(lastSeq - PAGE, isNear ? seq - PAGE / 2 : lastSeq));
+    const { results } = await this.#client.listMessages(id, { afterSeq, limit: MOST_AT_ONCE, signal });
     if (this.#isClosed) return;
     results.forEach((message) => this.#transcript.put(message));
     this.#showIntro();
     this.#transcript.onNearTop(() => this.#loadEarlier());
     if (this.#session.status !== "ended") this.#connect(results);
     this.#showRunning();
-    requestAnimationFrame(() => this.#transcript.toLatest());
+    requestAnimationFrame(() => this.#transcript.seek(seq) || this.#transcript.toLatest());
   }
 
   /** Leave: nothing that is still on its way can reach the page any more. */
@@ -70,7 +89,8 @@ export class Conversation {
 
   update(session) {
     this.#session = { ...this.#session, ...session };
-    this.#title.textContent = this.#session.title || this.#host.personality.name;
+    this.#showPersonality();
+    this.#title.textContent = this.#session.title || this.#name;
     this.#showFoot();
   }
 
@@ -92,13 +112,26 @@ export class Conversation {
   }
 
   #head() {
-    const { personality, onList } = this.#host;
     const menu = iconButton("more", "Conversation options", { "aria-haspopup": "menu",
       on: { click: ({ currentTarget }) => this.#openMenu(currentTarget) } });
-    const subtitle = h("p", { class: "chat-head__sub" }, h("span", { class: "badge badge--ai" }, "AI"), [personality.name, roleOf(personality)].filter(Boolean).join(" · "));
+    const subtitle = h("p", { class: "chat-head__sub" }, h("span", { class: "badge badge--ai" }, "AI"), this.#who, this.#why);
     return h("header", { class: "chat-head" },
-      iconButton("menu", "Conversations", { class: "icon-button only-narrow", on: { click: onList } }),
-      avatar(personality.name, personality.slug), h("div", { class: "chat-head__text" }, this.#title, subtitle), menu);
+      iconButton("menu", "Conversations", { class: "icon-button only-narrow", on: { click: this.#host.onList } }),
+      this.#picture, h("div", { class: "chat-head__text" }, this.#title, subtitle), menu);
+  }
+
+  /** Who answers from now on, and why it is them. */
+  #showPersonality() {
+    const { template, disclosure, selection } = this.#session;
+    this.#disclosure.textContent = disclosure;
+    const reason = REASONS[selection?.by]?.(selection.reason) ?? "";
+    this.#why.textContent = reason;
+    this.#why.title = reason;
+    if (this.#personality?.slug === template) return;
+    this.#personality = this.#host.personalityOf(template);
+    this.#picture.replaceChildren(avatar(this.#name, template));
+    this.#who.textContent = [this.#name, roleOf(this.#personality)].filter(Boolean).join(" · ");
+    this.#composer.placeholder = `Message ${this.#name}…`;
   }
 
   #openMenu(button) {
@@ -107,6 +140,8 @@ export class Conversation {
     const steps = { active: [pause, end], paused: [end], ended: [] }[this.#session.status];
     openMenu(button, [
       { label: "Rename", icon: "pencil", run: () => this.#host.onRename(this.#session) },
+      { label: "What has been said so far", icon: "list", run: () => openSummaries(this.#client, this.#session) },
+      { label: "What is remembered about me", icon: "bookmark", run: this.#host.onMemories },
       ...steps,
       { label: "Delete", icon: "trash", isDanger: true, run: () => this.#host.onDelete(this.#session) },
     ]);
@@ -114,9 +149,9 @@ export class Conversation {
 
   #showIntro() {
     const { greeting, created_at: createdAt } = this.#session;
-    const { personality } = this.#host;
     const isWhole = this.#transcript.firstSeq <= 1;
-    const hello = { role: "assistant", sender: { name: personality.name }, content: greeting, status: "complete" };
+    // After a switch the greeting is still of whom one talked to at first.
+    const hello = { role: "assistant", sender: this.#transcript.firstSpeaker, content: greeting, status: "complete" };
     const nodes = [];
     if (!isWhole) nodes.push(h("p", { class: "log__more" }, "Scroll up for earlier messages"));
     else if (greeting) nodes.push(new MessageView({ ...hello, created_at: createdAt }, this.#messageContext()).element);
@@ -124,13 +159,14 @@ export class Conversation {
   }
 
   #showFoot() {
-    const { status } = this.#session;
+    const { status, suggestion } = this.#session;
+    this.#suggestion.show(status === "ended" ? null : suggestion ?? null);
     if (this.#foot.dataset.state === status) return;
     this.#foot.dataset.state = status;
     this.element.classList.toggle("is-ended", status === "ended");
-    const disclosure = h("p", { class: "disclosure" }, icon("spark"), h("span", {}, this.#session.disclosure));
+    const disclosure = h("p", { class: "disclosure" }, icon("spark"), this.#disclosure);
     const panel = { ended: () => [this.#endedPanel()], paused: () => [this.#pausedPanel(), this.#composer.element] }[status];
-    this.#foot.replaceChildren(...(panel ? panel() : [this.#composer.element]), disclosure);
+    this.#foot.replaceChildren(this.#suggestion.element, ...(panel ? panel() : [this.#composer.element]), disclosure);
   }
 
   #pausedPanel() {
@@ -140,10 +176,10 @@ export class Conversation {
   }
 
   #endedPanel() {
-    const { personality, onNew } = this.#host;
+    const { slug } = this.#personality;
     return h("div", { class: "ended", role: "status" },
       h("p", {}, h("strong", {}, "This conversation has ended."), " You can still read it."),
-      h("button", { type: "button", class: "button button--primary", on: { click: () => onNew(personality.slug) } },
+      h("button", { type: "button", class: "button button--primary", on: { click: () => this.#host.onNew(slug) } },
         icon("plus"), `New conversation with ${this.#name}`));
   }
 
@@ -157,6 +193,9 @@ export class Conversation {
     on("reply.started", ({ messageId, seq }) => this.#onReplyStarted(messageId, seq));
     on("reply.text", ({ messageId, text }) => this.#onReplyText(messageId, text));
     on("reply.ended", ({ message }) => this.#onReplyEnded(message));
+    on("personality.suggested", ({ template, name, reason }) => this.#onSession({ suggestion: { template, name, reason } }));
+    on("personality.declined", () => this.#onSession({ suggestion: null }));
+    on("personality.switched", ({ session }) => this.#onSession(session));
     on("session.ended", () => this.#onSession({ status: "ended" }));
     on("session.paused", () => this.#onSession({ status: "paused" }));
     on("session.resumed", () => this.#onSession({ status: "active" }));
@@ -183,6 +222,7 @@ export class Conversation {
   #onMessage(message) {
     this.#transcript.put(message);
     this.#showRunning();
+    if (message.role === "notice") this.#host.announce(message.content);
     this.#touch();
   }
 
@@ -203,8 +243,8 @@ export class Conversation {
     this.#touch();
   }
 
-  #announce({ status, content }) {
-    const name = this.#name;
+  #announce({ status, content, sender }) {
+    const name = sender?.name || this.#name;
     const ending = { failed: `${name}: the reply failed. `, cancelled: `${name}: the reply was stopped. ` }[status];
     const text = content.length > ANNOUNCED_LENGTH ? `${content.slice(0, ANNOUNCED_LENGTH)}…` : content;
     this.#host.announce(`${ending ?? `${name} replied: `}${text}`);
@@ -277,11 +317,29 @@ export class Conversation {
     }
   }
 
+  async #switch(template) {
+    try {
+      this.#onSession(await this.#client.switchPersonality(this.#session.id, template));
+      this.focus();
+    } catch (error) {
+      this.#tell(error);
+    }
+  }
+
+  async #decline() {
+    try {
+      await this.#client.declineSuggestion(this.#session.id);
+      this.#onSession({ suggestion: null });
+      this.focus();
+    } catch (error) {
+      this.#tell(error);
+    }
+  }
+
   #messageContext() {
-    const { personality } = this.#host;
     return {
-      name: this.#name,
-      key: personality.slug,
+      nameNow: () => this.#name,
+      keyOf: (name) => (name === this.#name ? this.#personality.slug : this.#host.slugOf(name)),
       onRetry: (message) => this.#retry(message),
       onRate: (message, rating) => this.#client.sendFeedback(this.#session.id, { rating, message_id: message.id }),
       onResend: (id) => this.#deliver(id, this.#transcript.pending(id).message.content),

@@ -1,6 +1,23 @@
 /** Questions that stop the page: native <dialog>, so focus and Esc are the browser's. */
 
-import { avatar, h } from "./dom.js";
+import { avatar, h, iconButton, roleOf } from "./dom.js";
+
+let dialogs = 0;
+
+/** Put a dialog on the page; it is gone once it is closed. */
+function open(className, content, titleId) {
+  const dialog = h("dialog", { class: className, "aria-labelledby": titleId }, content);
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+function heading(text) {
+  dialogs += 1; // one dialog may stand on another
+  return h("h2", { class: "dialog__title", id: `dialog-title-${dialogs}` }, text);
+}
 
 /**
  * Show a dialog and wait for its end.
@@ -9,23 +26,36 @@ import { avatar, h } from "./dom.js";
 function ask({ title, content, action, cancel = "Cancel", isDanger = false }) {
   const confirm = action && h("button", { type: "submit", value: "yes", class: `button ${isDanger ? "button--danger" : "button--primary"}` }, action);
   const leave = h("button", { type: "button", class: "button", on: { click: () => dialog.close() } }, cancel);
-  const form = h("form", { method: "dialog" }, h("h2", { class: "dialog__title", id: "dialog-title" }, title), content,
-    h("div", { class: "dialog__actions" }, leave, confirm));
-  const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" }, form);
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  document.body.append(dialog);
-  dialog.showModal();
+  const head = heading(title);
+  const form = h("form", { method: "dialog" }, head, content, h("div", { class: "dialog__actions" }, leave, confirm));
+  const dialog = open("dialog", form, head.id);
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      resolve(dialog.returnValue === "yes" ? new FormData(form) : null);
-      dialog.remove();
-    });
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? new FormData(form) : null));
   });
+}
+
+/**
+ * Show something to read or to work on, as high as the window at most; the content scrolls.
+ * @param {{title: string, content: Node[], actions?: Node[]}} parts
+ * @returns {HTMLDialogElement} to be closed by the caller, too
+ */
+export function openPanel({ title, content, actions = [] }) {
+  const head = heading(title);
+  const leave = iconButton("close", "Close", { on: { click: () => dialog.close() } });
+  const dialog = open("dialog dialog--panel", [h("header", { class: "dialog__head" }, head, leave),
+    h("div", { class: "dialog__body" }, content), h("footer", { class: "dialog__foot" }, actions)], head.id);
+  return dialog;
 }
 
 export async function confirmDelete(title) {
   const content = h("p", {}, h("strong", {}, title), " and all its messages will be gone. This cannot be undone.");
   return Boolean(await ask({ title: "Delete this conversation?", content, action: "Delete", isDanger: true }));
+}
+
+export async function confirmForgetAll(count) {
+  const content = h("p", {}, h("strong", {}, count === 1 ? "The one note" : `All ${count} notes`),
+    " about you will be gone, and nobody here will know them any more. Your conversations stay. This cannot be undone.");
+  return Boolean(await ask({ title: "Forget everything?", content, action: "Forget everything", isDanger: true }));
 }
 
 /** @returns {Promise<string|null>} the new title */
@@ -53,16 +83,25 @@ function profileFields({ name, age }, isAgeNeeded) {
   ];
 }
 
+function preferenceField(preferred, personalities) {
+  const option = (value, label) => h("option", { value, selected: value === (preferred ?? "") }, label);
+  return h("label", { class: "field" }, h("span", { class: "field__label" }, "When Chatify chooses who answers"),
+    h("select", { name: "preferred", class: "field__input" }, option("", "Whoever suits the moment"),
+      personalities.map((personality) => option(personality.slug, [personality.name, roleOf(personality)].filter(Boolean).join(", ")))));
+}
+
 /**
- * Ask for name and age.
- * @returns {Promise<{name: string, age: number|null}|null>}
+ * Ask for name and age; where personalities are given, also for the preferred one.
+ * @returns {Promise<{name: string, age: number|null, preferred_template?: string|null}|null>}
  */
-export async function askProfile({ profile, title, intro, action = "Save", isAgeNeeded = false }) {
-  const content = h("div", {}, h("p", { class: "dialog__intro" }, intro), profileFields(profile, isAgeNeeded));
+export async function askProfile({ profile, title, intro, action = "Save", isAgeNeeded = false, personalities = [] }) {
+  const preference = personalities.length > 0 && preferenceField(profile.preferred_template, personalities);
+  const content = h("div", {}, h("p", { class: "dialog__intro" }, intro), profileFields(profile, isAgeNeeded), preference || "");
   const form = await ask({ title, content, action });
   if (!form) return null;
   const age = form.get("age");
-  return { name: form.get("name").trim(), age: age === "" ? null : Number(age) };
+  const answer = { name: form.get("name").trim(), age: age === "" ? null : Number(age) };
+  return preference ? { ...answer, preferred_template: form.get("preferred") || null } : answer;
 }
 
 /** Say kindly that a personality is for adults. */

@@ -9,12 +9,13 @@ const FULL_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeSt
 const TICKS = { sending: "Sending…", waiting: "Waiting for the connection…" };
 
 /**
- * @typedef {{name: string, key: string, onRetry: (message: object) => void,
+ * @typedef {{nameNow: () => string, keyOf: (name: string) => string, onRetry: (message: object) => void,
  *   onRate: (message: object, rating: number) => Promise<void>,
  *   onResend: (clientMessageId: string) => void, onDiscard: (clientMessageId: string) => void}} MessageContext
  */
 export class MessageView {
   #context;
+  #name;
   #body = h("div", { class: "message__body" });
   #note = h("div", { class: "message__note", hidden: true });
   #actions = h("div", { class: "message__actions" });
@@ -36,6 +37,7 @@ export class MessageView {
   /** Show a newer state of the same message. */
   update(message) {
     this.message = { ...this.message, ...message };
+    this.#showSpeaker(message.sender?.name);
     this.element.dataset.status = this.message.status;
     if (this.message.id) this.element.dataset.id = this.message.id;
     this.#showTime();
@@ -49,7 +51,7 @@ export class MessageView {
     this.element.classList.toggle("is-typing", !text);
     this.element.setAttribute("aria-busy", "true");
     if (text) this.#markdown.grow(text);
-    else this.#body.replaceChildren(typingDots(this.#context.name));
+    else this.#body.replaceChildren(typingDots(this.#name));
     this.#actions.replaceChildren();
     this.#note.hidden = true;
   }
@@ -71,14 +73,24 @@ export class MessageView {
 
   #build() {
     const { role, sender } = this.message;
-    const who = role === "user" ? "You" : sender?.name || this.#context.name;
+    this.#name = sender?.name || this.#context.nameNow();
+    const who = role === "user" ? "You" : this.#name;
     const badge = this.isReply && h("span", { class: "badge badge--ai" }, "AI");
     const head = h("div", { class: "message__head" }, h("span", { class: "message__name" }, who), badge,
       role !== "user" && this.#time);
     if (this.isReply) this.#markdown = new MarkdownView(this.#body);
     return h("article", { class: `message message--${role}`, "aria-label": `${who} wrote` },
-      role !== "user" && role !== "notice" && avatar(who, this.isReply ? this.#context.key : who),
+      role !== "user" && role !== "notice" && avatar(who, this.isReply ? this.#context.keyOf(who) : who),
       h("div", { class: "message__main" }, head, this.#body, this.#note, this.#actions));
+  }
+
+  /** A reply that began beside a switch of the personality may turn out to be another one's. */
+  #showSpeaker(name) {
+    if (!this.isReply || !name || name === this.#name) return;
+    this.#name = name;
+    this.element.setAttribute("aria-label", `${name} wrote`);
+    this.element.querySelector(".avatar").replaceWith(avatar(name, this.#context.keyOf(name)));
+    this.element.querySelector(".message__name").textContent = name;
   }
 
   #showTime() {

@@ -67,10 +67,10 @@ export class Sidebar {
     this.#draw();
   }
 
-  /** An active chat session with this personality in which nothing was said yet. */
-  untouched(slug) {
-    return [...this.#sessions.values()].find(({ template, status, message_count: count }) =>
-      template === slug && status === "active" && count === 0);
+  /** An active chat session of this kind in which nothing was said yet. */
+  untouched(isFitting) {
+    return [...this.#sessions.values()].find((session) =>
+      session.status === "active" && session.message_count === 0 && isFitting(session));
   }
 
   set activeId(id) {

@@ -32,6 +32,8 @@ export class Transcript {
   }
 
   get firstSeq() { return this.#list.firstElementChild?.view?.message.seq ?? 0; }
+  /** The sender of the first reply, if there is one. */
+  get firstSpeaker() { return [...this.#list.children].find(({ view }) => view.isReply)?.view.message.sender; }
   get running() { return [...this.#views.values()].filter((view) => view.isRunning).at(-1); }
 
   /** What stands above the first message. */
@@ -103,6 +105,17 @@ export class Transcript {
     const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.element.scrollTo({ top: this.element.scrollHeight, behavior: isSmooth && !isCalm ? "smooth" : "instant" });
     this.#jump.hidden = true;
+  }
+
+  /** Bring a message into view, and say that it is this one. False if it is not here. */
+  seek(seq) {
+    const view = [...this.#views.values()].find(({ message }) => message.seq === seq);
+    if (!view) return false;
+    this.#isPinned = false;
+    view.element.scrollIntoView({ block: "center" });
+    view.element.classList.add("is-sought");
+    this.#lastTop = this.element.scrollTop;
+    return true;
   }
 
   destroy() { this.#observer.disconnect(); }
