@@ -18,8 +18,6 @@ from google.cloud.firestore import Client
 
 from chatify.accounts.actions import upsert_end_user
 from chatify.accounts.models import Tenant
-from chatify.accounts.principal import Principal
-from chatify.common.errors import NotFound
 from chatify.events.models import OutboxRow
 from chatify.mirror.comparing import Outcome
 from chatify.mirror.foreign import (
@@ -38,7 +36,7 @@ from chatify.mirror.paths import CHAT_SESSIONS, CONVERSATIONS, MESSAGES, TEMPLAT
 from chatify.mirror.sink import NAME
 from chatify.mirror.taking import Unknown, take, whose
 from sessions.models import ChatSession, Message, Participant, Summary
-from templates_app.access import get_default_template
+from templates_app.catalogue import catalogue
 from templates_app.models import PromptTemplate
 
 PAGE = 100
@@ -208,10 +206,10 @@ class Importing:
         rows = PromptTemplate.objects.existing().filter(current_version__isnull=False, slug=slug)
         found = rows.filter(Q(tenant=self._tenant) | Q(tenant=None)).select_related("current_version")
         named = sorted(found, key=lambda template: template.tenant_id is None)
-        try:
-            return named[0] if named else get_default_template(Principal(self._tenant.id))
-        except NotFound as error:
-            raise Unreadable(f"template_type: {error.detail}") from None
+        fitting = named or list(catalogue.menu(self._tenant.id).templates.values())
+        if not fitting:
+            raise Unreadable("template_type: there is no personality yet: run manage.py seed_templates")
+        return fitting[0]
 
     # Where ----------------------------------------------------------------------------------------
 
