@@ -17,12 +17,14 @@ from chatify.accounts.principal import Principal
 from chatify.events.bus import emit
 from chatify.events.leases import Lease, LeaseLost
 from chatify.events.models import OutboxRow
+from chatify.memory.summaries import edit_summary
 from chatify.mirror import writing
 from chatify.mirror.paths import DocKey, Kind
 from chatify.mirror.relay import Relay
 from chatify.mirror.writing import Away, Operation, Writer, batches
 from sessions.actions import delete_chat_sessions, end_chat_session, rename_chat_session, restore_chat_sessions
-from sessions.models import ChatSession, Message
+from sessions.models import ChatSession, Message, Summary
+from sessions.personalities import switch_personality
 from templates_app.actions import Draft, delete_personality, save_personality
 from templates_app.models import PromptTemplate
 from tests.memory.talking import answer, ask, talk
@@ -79,6 +81,27 @@ def test_steps_of_a_chat_session_arrive(mirror: Client, principal: Principal, ch
     deliver(relay)
     found = session_document(mirror, chat) or {}
     assert (found["status"], found["end_reason"], found["ended"] is not None) == ("ended", "bye", True)
+
+
+def test_summary_that_is_edited_arrives(mirror: Client, principal: Principal, chat: ChatSession) -> None:
+    talk(principal, chat, 1)
+    summary = Summary.objects.create(
+        tenant_id=chat.tenant_id, chat_session=chat, from_seq=1, to_seq=2, text="made", model="m"
+    )
+    relay = deliver()
+    assert (session_document(mirror, chat) or {})["summary"] == "made"
+    edit_summary(summary_id=summary.id, text="edited", who=None)
+    deliver(relay)
+    assert (session_document(mirror, chat) or {})["summary"] == "edited"
+
+
+def test_switch_of_the_personality_arrives(mirror: Client, principal: Principal, chat: ChatSession) -> None:
+    save_personality(template=PromptTemplate(slug="other", name="Other"), draft=Draft("You are an AI."))
+    relay = deliver()
+    switch_personality(principal=principal, chat_session_id=chat.id, slug="other")
+    deliver(relay)
+    assert (session_document(mirror, chat) or {})["template_type"] == "other"
+    assert [(message["role"], message["sender"]) for message in transcript(mirror, chat)] == [("notice", "chatify")]
 
 
 def test_personality_is_changed_and_deleted(mirror: Client, chat: ChatSession) -> None:
