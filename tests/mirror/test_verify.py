@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from google.cloud.firestore import DELETE_FIELD, Client
@@ -112,12 +111,12 @@ def test_empty_project_misses_everything(mirror: Client, chats: list[ChatSession
     [
         "prompt_templates/nobody",
         "prompt_templates/acme.nobody",
-        f"chatbot_sessions/{uuid4()}",
+        "chatbot_sessions/3ecb2261-25e5-413e-a53f-0e13b38aeb80",
         "chatbot_sessions/00000000-0000-0000-0000-000000000000",
         "chatbot_sessions/ffffffff-ffff-ffff-ffff-ffffffffffff",
         "chatbot_sessions/no id of ours",
         "chatbot_sessions/é",
-        f"conversation_history/{uuid4()}/messages/{uuid4()}",
+        "conversation_history/a0c43ebd-00ad-4510-b6c3-61e6df14cdbf/messages/9e80ba50-5ac4-464e-b4c7-1426408477fa",
         "conversation_history/somebody else's/messages/1",
         "conversation_history/é/messages/é",
     ],
