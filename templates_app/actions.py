@@ -154,7 +154,8 @@ def restore_personality(*, template_id: UUID, who: audit.Who) -> bool:
 
 @transaction.atomic
 def save_selection_rule(*, rule: SelectionRule, who: audit.Who) -> SelectionRule:
-    """Save a rule, its words as they are compared. Raises InvalidInput (words, parts_of_day, template)."""
+    """Save a rule, its words as they are compared. Raises InvalidInput (name, words, parts_of_day, template)."""
+    _refuse([FieldError("name", problem.code, describe(problem)) for problem in check_label(rule.name)])
     rule.words, rule.parts_of_day = checked_words(rule.words), checked_parts_of_day(rule.parts_of_day)
     if rule.template.tenant_id not in (None, rule.tenant_id):
         message = "A rule leads to a personality of its own tenant, or to one that is everybody's."

@@ -15,8 +15,9 @@ from threading import Lock
 from time import monotonic
 from uuid import UUID
 
+import structlog
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from chatify.events.bus import Event
 from templates_app.models import PromptTemplate, SelectionRule
@@ -24,10 +25,15 @@ from templates_app.selection import Offer, Rule, Words
 
 KEPT_SECONDS = 1.0
 MAX_TENANTS = 1000
+MAX_RULES = 200
+"""Of a tenant, everybody's among them: all of them are compared with every message."""
+
 CATALOGUE_EVENTS = frozenset({"template.changed", "template.deleted", "rule.changed"})
 """After these it has to be read again, here and in all processes."""
 
 Revision = frozenset[tuple[UUID, datetime]]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +104,6 @@ catalogue = Catalogue()
 """That of this process."""
 
 
-def get_template(tenant_id: UUID, slug: str) -> PromptTemplate | None:
-    """The personality on offer of this slug. One that is not known here may be new: the database is asked then."""
-    found = catalogue.menu(tenant_id).templates.get(slug)
-    return found if found is not None else catalogue.menu(tenant_id, max_age=0.0).templates.get(slug)
-
-
-def offers(tenant_id: UUID) -> Mapping[str, Offer]:
-    """The personalities on offer by slug, the default one first."""
-    return catalogue.menu(tenant_id).offers
-
-
-def rules(tenant_id: UUID) -> tuple[Rule, ...]:
-    """The rules of selection in their order."""
-    return catalogue.menu(tenant_id).rules
-
-
 def _read(tenant_id: UUID, asked_at: float = float("-inf")) -> Menu:
     """Read a menu. Its revision is read first, or a change in between would not be seen."""
     revision = _revision(tenant_id)
@@ -128,13 +118,16 @@ def _read(tenant_id: UUID, asked_at: float = float("-inf")) -> Menu:
 
 
 def _read_rules(tenant_id: UUID) -> tuple[Rule, ...]:
-    """The tenant's own and everybody's; of one priority its own go first."""
+    """The tenant's own and everybody's; of one priority its own go first. What is more than MAX_RULES is left out."""
     rows = SelectionRule.objects.filter(_of(tenant_id), is_active=True).select_related("template")
-    in_order = sorted(rows, key=lambda row: (row.priority, row.tenant_id is None, row.id))
-    return tuple(
+    in_order = rows.order_by("priority", F("tenant").asc(nulls_last=True), "id")[: MAX_RULES + 1]
+    found = [
         Rule(row.name, row.template.slug, Words.of(row.words) if row.words else None, frozenset(row.parts_of_day))
         for row in in_order
-    )
+    ]
+    if len(found) > MAX_RULES:
+        log.warning("selection_rules_left_out", tenant_id=str(tenant_id), most=MAX_RULES)
+    return tuple(found[:MAX_RULES])
 
 
 def _revision(tenant_id: UUID) -> Revision:

@@ -30,7 +30,10 @@ _ODD_BRACES = re.compile(
     rf"|\{{\s*(?P<single>{'|'.join(map(re.escape, VARIABLES))})\s*\}}"
 )
 
-Code = Literal["empty", "too_long", "unknown_variable", "claims_human"]
+# Line breaks and controls, and marks that turn the direction of what stands beside them.
+_NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+Code = Literal["empty", "too_long", "unknown_variable", "claims_human", "not_single_line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,10 @@ def check_greeting(text: str) -> list[PromptProblem]:
 
 
 def check_label(text: str) -> list[PromptProblem]:
-    """The problems of a name or a trait. Braces are plain text in these."""
+    """The problems of a name or a trait, which stand in sentences of ours. Braces are plain text in these."""
+    if (odd := _NOT_ON_A_LINE.search(text)) is not None:
+        message = "Line breaks, control characters and marks of direction are not allowed."
+        return [_problem("not_single_line", message, text, odd.start(), "")]
     return list(_human_claims(text, is_about_self=True))
 
 

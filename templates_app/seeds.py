@@ -227,14 +227,26 @@ RULES: tuple[RuleSeed, ...] = (
     RuleSeed(
         name="Relationships",
         words=(
-            "relationship*", "dating", "first date", "second date", "blind date", "date tonight", "girlfriend*",
-            "boyfriend*", "crush", "my ex", "his ex", "her ex", "their ex", "broke up", "break up with", "breaking up",
-            "breakup*", "break-up*", "got dumped", "dumped me", "ghosted", "situationship*", "fell in love",
-            "falling in love", "in love with", "flirt with", "flirting with", "asked me out", "ask her out",
-            "ask him out", "ask them out", "my marriage", "divorce*", "heartbreak*", "heartbroken", "jealous",
-            "cheated on", "cheating on", "couples therapy", "tinder", "on bumble", "on hinge",
+            "relationships", "my relationship", "our relationship", "his relationship", "her relationship",
+            "their relationship", "your relationship", "this relationship", "in a relationship", "new relationship",
+            "first relationship", "last relationship", "past relationship", "love relationship", "serious relationship",
+            "romantic relationship", "distance relationship", "open relationship", "toxic relationship",
+            "abusive relationship", "a relationship with", "relationship with my", "relationship advice",
+            "relationship trouble*", "relationship problem*", "relationship issue*", "relationship question*",
+            "relationship crisis", "relationship help", "relationship tip*", "relationship goal*",
+            "relationship status", "relationship coach*", "relationship counsel*", "relationship therap*",
+            "dating", "first date", "second date", "blind date", "date tonight", "girlfriend*", "boyfriend*", "wife",
+            "wives", "husband*", "partner", "spouse*", "fiance*", "fiancé*", "married", "marriage*", "wedding*",
+            "love life", "in love", "lover*", "lovesick", "crush", "my ex", "his ex", "her ex", "their ex", "broke up",
+            "break up with", "breaking up", "breakup*", "break-up*", "got dumped", "dumped me", "ghosted",
+            "situationship*", "flirt with", "flirting with", "asked me out", "ask her out", "ask him out",
+            "ask them out", "divorce*", "heartbreak*", "heartbroken", "jealous", "cheated on", "cheating on",
+            "couples therapy", "tinder", "on bumble", "on hinge",
         ),
         template="dating_advice",
     ),
 )  # fmt: skip
-"""Each is written once: what staff make of it, or that they delete it, stays."""
+"""What staff make of one, or that they delete it, stays.
+
+A word alone would often be too wide: "customer relationship management" is nobody's love life.
+"""

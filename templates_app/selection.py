@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -22,8 +23,14 @@ PARTS_OF_DAY = ("morning", "afternoon", "evening", "night")
 CONTENT = 4.0
 """The mean rating from which on somebody was content with a personality."""
 
+NOTHING_ELSE = "Nothing else decided."
+"""The default's reason, unless a preference was passed over."""
+
 MAX_WORDS = 200
 MAX_WORD = 60
+MAX_MATCHED = 1_000
+MAX_FOLDED = 2_000
+"""Of a message, in code points: as it was sent, and as it is compared."""
 
 By = Literal["explicit", "preference", "satisfaction", "context", "time", "default"]
 _TOKEN = re.compile(r"\w+")
@@ -41,36 +48,69 @@ class Offer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """Words and phrases to look for, by their first part; `relation*` stands for all that begin like that."""
+class Said:
+    """A text, read once for all rules: as words with a space around each, all of them, and how they begin."""
 
-    whole: Mapping[str, tuple[tuple[str, ...], ...]]
-    starts: Mapping[str, tuple[tuple[str, ...], ...]]
-    lengths: tuple[int, ...]
+    line: str
+    words: frozenset[str]
+    beginnings: frozenset[str]
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> Said:
+        """What `tokens` finds."""
+        different = frozenset(words)
+        beginnings = frozenset(word[:end] for word in different for end in range(1, min(len(word), MAX_WORD) + 1))
+        return cls(f" {' '.join(words)} ", different, beginnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words that have to follow each other."""
+
+    whole: frozenset[str]
+    starts: frozenset[str]
+    parts: tuple[str, ...]
+    as_line: str | None
+    """None with stars inside: only a pattern finds it then."""
+
+    @classmethod
+    def of(cls, parts: Sequence[str]) -> Phrase:
+        """`parts` with a star behind those that stand for all that begin like that."""
+        is_plain = not any(part.endswith("*") for part in parts[:-1])
+        line = f" {' '.join(parts)} ".replace("* ", "") if is_plain else None
+        return cls(*_sorted_out(parts), tuple(parts), line)
+
+    def comes_up(self, text: Said) -> bool:
+        """Whether it is in a text. It is searched for only where all of its parts are."""
+        if not (self.whole <= text.words and self.starts <= text.beginnings):
+            return False
+        return self.as_line in text.line if self.as_line else _pattern(self.parts).search(text.line) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words and phrases to look for; `relation*` stands for all that begin like that.
+
+    They are compared where Python is fast, in sets and strings: this is done on event loops, for texts that people
+    may have made to be slow.
+    """
+
+    whole: frozenset[str]
+    starts: frozenset[str]
+    phrases: tuple[Phrase, ...]
 
     @classmethod
     def of(cls, words: Iterable[str]) -> Words:
-        """Made for looking up: a message costs as much as it is long, however many words there are."""
-        whole: dict[str, tuple[tuple[str, ...], ...]] = {}
-        starts: dict[str, tuple[tuple[str, ...], ...]] = {}
-        for first, *rest in filter(None, (_PARTS.findall(_folded(word)) for word in words)):
-            table, key = (starts, first[:-1]) if first.endswith("*") else (whole, first)
-            table[key] = (*table.get(key, ()), tuple(rest))
-        return cls(whole, starts, tuple({len(key) for key in starts}))
+        """Made for looking up."""
+        found = [parts for word in words if (parts := _PARTS.findall(_folded(word)))]
+        single = [parts[0] for parts in found if len(parts) == 1]
+        return cls(*_sorted_out(single), tuple(Phrase.of(parts) for parts in found if len(parts) > 1))
 
-    def come_up(self, text: Sequence[str]) -> bool:
-        """Whether one of them is in a text (see `tokens`)."""
-        return any(
-            _follows(rest, text[place + 1 : place + 1 + len(rest)])
-            for place, token in enumerate(text)
-            for rest in self._beginning_with(token)
-        )
-
-    def _beginning_with(self, token: str) -> Iterator[tuple[str, ...]]:
-        yield from self.whole.get(token, ())
-        for length in self.lengths:
-            if len(token) >= length:
-                yield from self.starts.get(token[:length], ())
+    def come_up(self, text: Said) -> bool:
+        """Whether one of them is in a text."""
+        if not self.whole.isdisjoint(text.words) or not self.starts.isdisjoint(text.beginnings):
+            return True
+        return any(phrase.comes_up(text) for phrase in self.phrases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +122,7 @@ class Rule:
     words: Words | None = None
     parts_of_day: frozenset[str] = frozenset()
 
-    def holds(self, text: Sequence[str], part_of_day: str) -> bool:
+    def holds(self, text: Said, part_of_day: str) -> bool:
         """Whether its conditions do."""
         is_time = not self.parts_of_day or part_of_day in self.parts_of_day
         return is_time and (self.words is None or self.words.come_up(text))
@@ -124,12 +164,16 @@ def choose(situation: Situation, offers: Mapping[str, Offer], rules: Sequence[Ru
     if situation.slug_asked is not None:
         return _asked(situation, offers)
     skipped: list[str] = []
+    passed_over = ""
     for slug, by, reason in _candidates(situation, offers, rules):
         offer = offers.get(slug)
         if offer is not None and _may_have(situation, offer):
-            return Choice(offer.id, by, reason, tuple(skipped))
+            told = passed_over if passed_over and reason == NOTHING_ELSE else reason
+            return Choice(offer.id, by, told, tuple(skipped))
         why = "for adults" if offer is not None else "not on offer"
         skipped.append(f"{by}: {slug or 'a personality'} is {why}")
+        if by == "preference":
+            passed_over = f"The preferred one, {slug}, is {why}."
     if not offers:
         raise NotFound("There is no personality yet: run manage.py seed_templates.", code="unknown_template")
     raise AgeRestricted
@@ -160,14 +204,18 @@ def suggest(
 
 
 def matching(text: str, part_of_day: str, rules: Sequence[Rule]) -> list[Rule]:
-    """The rules with words that hold for a message."""
-    found = tokens(text)
+    """The rules with words that hold for a message, of which the beginning counts."""
+    words = tokens(text[:MAX_MATCHED], MAX_FOLDED)
+    found = Said.of(words[:-1] if len(text) > MAX_MATCHED else words)  # the last one may be cut
     return [rule for rule in rules if rule.words is not None and rule.holds(found, part_of_day)]
 
 
-def tokens(text: str) -> list[str]:
-    """The words of a text, as they are compared: letters in one case and one form, nothing but letters and digits."""
-    return _TOKEN.findall(_folded(text))
+def tokens(text: str, most: int | None = None) -> list[str]:
+    """The words of a text, as they are compared: letters in one case and one form, nothing but letters and digits.
+
+    At most the words in the first `most` code points of that form, which may be many times as long as the text.
+    """
+    return _TOKEN.findall(_folded(text)[:most])
 
 
 def checked_words(words: object) -> list[str]:
@@ -202,7 +250,7 @@ def _candidates(
     if situation.preferred:
         yield situation.preferred, "preference", "It is the preferred one."
     yield from _liked(situation, offers)
-    found = tokens(situation.text)
+    found = Said.of(tokens(situation.text))
     for rule in rules:
         if rule.words is not None and rule.holds(found, situation.part_of_day):
             yield rule.slug, "context", rule.name
@@ -210,7 +258,7 @@ def _candidates(
         if rule.words is None and rule.holds(found, situation.part_of_day):
             yield rule.slug, "time" if rule.parts_of_day else "default", rule.name
     for slug in offers:
-        yield slug, "default", "Nothing else decided."
+        yield slug, "default", NOTHING_ELSE
 
 
 def _liked(situation: Situation, offers: Mapping[str, Offer]) -> Iterator[tuple[str, By, str]]:
@@ -224,13 +272,18 @@ def _may_have(situation: Situation, offer: Offer) -> bool:
     return situation.is_adult or not offer.is_for_adults
 
 
-def _follows(parts: Sequence[str], text: Sequence[str]) -> bool:
-    if len(parts) != len(text):
-        return False
-    for part, token in zip(parts, text, strict=True):
-        if token != part and not (part.endswith("*") and token.startswith(part[:-1])):
-            return False
-    return True
+def _sorted_out(parts: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Those without and those with a star, which is left out."""
+    found = set(parts)
+    starts = {part for part in found if part.endswith("*")}
+    return frozenset(found - starts), frozenset(part[:-1] for part in starts)
+
+
+@lru_cache(maxsize=4096)
+def _pattern(parts: tuple[str, ...]) -> re.Pattern[str]:
+    """For a phrase with stars inside."""
+    found = (rf"{part[:-1]}\w*+" if part.endswith("*") else part for part in parts)
+    return re.compile(f" {' '.join(found)} ")
 
 
 def _checked_word(word: object) -> str:

@@ -70,18 +70,29 @@ def play_all(
     with open_house(workshop, prepared, model) as house:
         for mode in MODES:
             say(f"Summaries {mode.name}, {mode.budget} tokens: {len(conversations)} conversations")
+            before = model.summaries
             findings.played[mode] = play(house, model, mode, conversations, say)
+            if (model.summaries == before) != mode.is_extractive:
+                raise BenchmarkError(
+                    f"The model wrote {model.summaries - before} summaries where they are {mode.name}."
+                )
 
 
 def run_marathons(
     workshop: Workshop, prepared: Prepared, model: Model, marathons: Mapping[str, int], findings: Findings
 ) -> None:
-    """The long chat session, of so many messages by who summarises: the model, or Chatify itself."""
+    """The long chat session, of so many messages by who summarises: the model, or Chatify itself.
+
+    Raises BenchmarkError, also when the model was asked for summaries by Chatify itself, or was not by the other.
+    """
     model.small_talk.clear()  # a long one is about this and that, and the summary is as full as it gets
     for name, messages in marathons.items():
         say(f"Summaries {name}: a chat session of {messages:,} messages")
         env = chatify_environment(copy_of(prepared, workshop.folder / f"marathon {name}"), model)
-        findings.points[name] = run_marathon(env_of(env, is_extractive=name == "extractive"), messages)
+        is_extractive, before = name == "extractive", model.summaries
+        findings.points[name] = run_marathon(env_of(env, is_extractive=is_extractive), messages)
+        if (model.summaries == before) != is_extractive:
+            raise BenchmarkError(f"The model wrote {model.summaries - before} summaries of the session {name}.")
 
 
 def run_marathon(env: dict[str, str], messages: int) -> list[dict[str, Any]]:

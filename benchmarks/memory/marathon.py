@@ -111,17 +111,18 @@ class Runner:
 
 
 def run(messages: int) -> Iterator[Point]:
-    """Play it all."""
-    from benchmarks.memory.worker import digest
+    """Play it all. Raises RuntimeError when memory has not done what it had to."""
+    from benchmarks.memory.worker import digest, prepare
 
+    prepare(budgets=[])
     said, marks = plan(messages)
     runner, point = Runner(), None
     for number, exchange in enumerate(said):
         if number in marks:
             point = Point(marks[number])
         runner.take_turn(exchange, point, is_cold=point is not None and number % 4 == 3)
-        if number % LAG == LAG - 1:
-            digest()
+        if number % LAG == LAG - 1 and digest()["left"]:
+            raise RuntimeError("The chat session waits for its summary.")
         if point is not None and len(point.tokens) == PROBE:
             yield point
             point = None

@@ -31,5 +31,5 @@ def _checked(text: str) -> str:
     return email
 
 
-Email = Annotated[Line, Field(max_length=MAX_EMAIL), AfterValidator(_checked)]
+Email = Annotated[str, Field(max_length=MAX_EMAIL), Line, AfterValidator(_checked)]
 """An e-mail address, made normal."""

@@ -12,17 +12,17 @@ from chatify.common.inputs import Body, ExternalId, Line, Slug
 MAX_AGE = 130
 MAX_INTEREST = 40
 MAX_INTERESTS = 20
-Interest = Annotated[Line, Field(min_length=1, max_length=MAX_INTEREST)]
+Interest = Annotated[str, Field(min_length=1, max_length=MAX_INTEREST), Line]
 PROFILE_FIELDS = ("name", "age", "interests", "style", "preferred_template")
 
 
 class Profile(Body):
     """Profile of an end user. A field that is left out stays as it was; `null` clears it."""
 
-    name: Annotated[Line, Field(max_length=80)] | None = None
+    name: Annotated[str, Field(max_length=80), Line] | None = None
     age: Annotated[int, Field(ge=0, le=MAX_AGE)] | None = None
     interests: Annotated[list[Interest], Field(max_length=MAX_INTERESTS)] | None = None
-    style: Annotated[Line, Field(max_length=80)] | None = None
+    style: Annotated[str, Field(max_length=80), Line] | None = None
     preferred_template: Slug | None = Field(
         None, description="Slug of the personality that answers when none is asked for, as long as it is on offer."
     )

@@ -13,7 +13,7 @@ from django.utils import timezone
 from chatify.accounts.allowances import Allowances
 from chatify.accounts.models import Usage
 from chatify.common.errors import TooFast
-from chatify.common.prepared import Write, addition
+from chatify.common.prepared import Write, addition, write
 from chatify.limits.budgets import Left
 
 KEPT_SECONDS = 2.0
@@ -41,15 +41,19 @@ _tenants: dict[UUID, tuple[date, float, Used]] = {}
 
 
 def usage_of_reply(*, tenant_id: UUID, end_user_id: UUID | None, tokens: int, now: datetime, replies: int = 1) -> Write:
-    """What counts a reply, to be written in the transaction of its end. None is somebody who was erased.
-
-    Tokens that were used for something else count without a reply (`replies=0`).
-    """
+    """What counts a reply, to be written in the transaction of its end. None is somebody who was erased."""
     if (found := _tenants.get(tenant_id)) is not None:
         on, until, used = found
         _tenants[tenant_id] = on, until, Used(used.day + tokens, used.month + tokens)
     key = {"end_user_id": end_user_id, "day": now.astimezone(UTC).date()}
     return addition(Usage, key, {"tenant_id": tenant_id}, {"replies": replies, "tokens": tokens})
+
+
+def add_tokens(*, tenant_id: UUID, end_user_id: UUID | None, tokens: int) -> None:
+    """Count, in the caller's transaction, tokens that were not used for a reply."""
+    if tokens:
+        now = timezone.now()
+        write(usage_of_reply(tenant_id=tenant_id, end_user_id=end_user_id, tokens=tokens, now=now, replies=0))
 
 
 def check_tokens(*, allowances: Allowances, tenant_id: UUID, end_user_id: UUID) -> None:

@@ -53,7 +53,7 @@ def read_query(request: Request, model: type[B]) -> B:
 class PageQuery(Query):
     """Parameters of a list."""
 
-    cursor: Annotated[Line, Field(max_length=400)] | None = None
+    cursor: Annotated[str, Field(max_length=400), Line] | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
 
 

@@ -45,16 +45,16 @@ def _not_blank(text: str) -> str:
     return _storable(text)
 
 
-Line = Annotated[str, AfterValidator(_single_line)]
-"""A text on one line."""
+Line = AfterValidator(_single_line)
+"""A text on one line. It stands behind its length: before it, pydantic would tell of "items" instead of characters."""
 
 NotBlank = AfterValidator(_not_blank)
 
 Content = Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE), NotBlank]
 """A message: 1 to 8,000 code points, not only white space, kept exactly as sent."""
 
-ClientMessageId = Annotated[Line, Field(min_length=1, max_length=128)]
-ExternalId = Annotated[Line, Field(min_length=1, max_length=128)]
+ClientMessageId = Annotated[str, Field(min_length=1, max_length=128), Line]
+ExternalId = Annotated[str, Field(min_length=1, max_length=128), Line]
 Slug = Annotated[str, Field(min_length=1, max_length=MAX_SLUG, pattern=r"^[-a-zA-Z0-9_]+$")]
 
 

@@ -20,8 +20,8 @@ class ChatRequest:
     """One call of a model.
 
     `messages` is the whole context, the system prompt first. `max_tokens` counts tokens of the reply.
-    `speaker`, `traits` and `user_name` repeat, as data, what the system prompt says in prose: the
-    offline companion has no model to read prose with. `estimated_tokens` is what `messages` were thought to be when
+    `speaker`, `traits`, `user_name` and `memories` (kind, text) repeat, as data, what the system prompt says in prose:
+    the offline companion has no model to read prose with. `estimated_tokens` is what `messages` were thought to be when
     they were cut to a budget, else 0.
     """
 
@@ -32,6 +32,7 @@ class ChatRequest:
     speaker: str = ""
     traits: Sequence[str] = ()
     user_name: str = ""
+    memories: Sequence[tuple[str, str]] = ()
     estimated_tokens: int = 0
 
 
@@ -42,6 +43,11 @@ class Usage:
     prompt_tokens: int
     completion_tokens: int
     is_estimated: bool = False
+
+    @property
+    def total(self) -> int:
+        """Of both kinds."""
+        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ def get_remembered_user(principal: Principal, external_id: str) -> EndUser:
 
 def memories_for(principal: Principal, external_id: str) -> QuerySet[Memory]:
     """What is remembered about one end user. Raises as `get_remembered_user`."""
-    return Memory.objects.filter(end_user=get_remembered_user(principal, external_id)).select_related("source")
+    return Memory.objects.filter(end_user=get_remembered_user(principal, external_id)).select_related(
+        "source__chat_session"
+    )
 
 
 def get_memory(principal: Principal, external_id: str, memory_id: UUID) -> Memory:
@@ -33,7 +35,7 @@ def get_memory(principal: Principal, external_id: str, memory_id: UUID) -> Memor
     rows = Memory.objects.filter(tenant_id=principal.tenant_id, end_user__external_id=external_id, id=memory_id)
     if principal.end_user_id is not None:
         rows = rows.filter(end_user_id=principal.end_user_id)
-    found = rows.select_related("source").first()
+    found = rows.select_related("source__chat_session").first()
     if found is None:
         raise NotFound("There is no such memory.")
     return found

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from chatify.accounts.audit import Who, record
@@ -75,7 +76,7 @@ def forget_everything(*, end_user_id: UUID, who: Who, kind: str | None = None) -
     if end_user is None:
         return 0
     if kind is None:
-        EndUser.objects.filter(id=end_user_id).update(memories_forgotten_at=timezone.now(), memories_refused={})
+        EndUser.objects.filter(id=end_user_id).update(memories_forgotten_at=Now(), memories_refused={})
     else:
         _refuse(end_user, [(kind, WHOLE_KIND)])
     return _delete(end_user, [row for row in rows if kind in (None, row.kind)], who)
@@ -93,7 +94,9 @@ def _forget(end_user_id: UUID, memories: list[Memory], who: Who) -> int:
 
 
 def _refuse(end_user: EndUser, places: Iterable[Place]) -> None:
-    EndUser.objects.filter(id=end_user.id).update(memories_refused=refused(end_user, places, timezone.now()))
+    rows = EndUser.objects.filter(id=end_user.id)
+    now = rows.values_list(Now(), flat=True).get()  # the database's clock dates what was said, too
+    rows.update(memories_refused=refused(end_user, places, now))
 
 
 def _delete(end_user: EndUser, rows: list[Memory], who: Who) -> int:

@@ -57,9 +57,8 @@ def claim_due(most: int) -> list[Claim]:
     if not due().exists():
         return []
     with transaction.atomic():
-        rows = list(
-            due().select_for_update(skip_locked=True).values_list("id", "memory_attempts", "memory_error")[:most]
-        )
+        free = due().select_for_update(skip_locked=True)
+        rows = list(free.values_list("id", "memory_attempts", "memory_error")[:most])
         token = uuid4()
         claimed = ChatSession.objects.filter(id__in=[row[0] for row in rows])
         claimed.update(memory_claim=token, memory_due_at=Now() + LEASE)

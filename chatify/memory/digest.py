@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.db import connections
 
-from chatify.llm.errors import EmptyReply, LLMError
+from chatify.llm.errors import LLMError
 from chatify.llm.prices import cost_of
 from chatify.llm.registry import make_provider
 from chatify.llm.types import Provider, Usage
@@ -38,6 +38,7 @@ from chatify.memory.summarizing import (
     SUMMARY_TOKENS,
     Made,
     Source,
+    check_summary,
     describe,
     make_extractive,
     tidy,
@@ -50,7 +51,7 @@ RUN_SECONDS = 15.0
 """No step is begun after so long; the last ones may take as long as a model may (`asking.ASK_SECONDS`)."""
 
 TRIES = 6
-"""After so many failures of a model, what needs none stands in."""
+"""After so many answers in a row that are of no use, what needs no model stands in."""
 
 WAIT = timedelta(seconds=10)
 RULES = "rules"
@@ -67,20 +68,19 @@ class _Job:
 
 
 class Digester:
-    """At most one run at a time in this process, which can be stopped."""
+    """At most one run at a time in this process, which can be stopped, for good."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._cancel: Callable[[], object] | None = None
-        self._is_stopping = False
+        self._is_stopped = False
 
     def run(self) -> int:
         """Do what is due, in about RUN_SECONDS. Gives the number of steps, 0 if another run is at it."""
         if not self._lock.acquire(blocking=False):
             return 0
         try:
-            self._is_stopping = False
             return self._run()
         finally:
             self._lock.release()
@@ -88,12 +88,13 @@ class Digester:
     def start(self) -> None:
         """Run in a thread of its own, for workers that have but one."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run_beside, name="memory", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run_beside, name="memory", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def stop(self, timeout: float = 5.0) -> None:
-        """End a run: calls are cut off, and what was claimed is given back."""
-        self._is_stopping = True
+        """End the run, and begin none any more: calls are cut off, and what was claimed is given back."""
+        self._is_stopped = True
         if (cancel := self._cancel) is not None:
             cancel()
         if self._thread is not None:
@@ -109,7 +110,7 @@ class Digester:
 
     def _run(self) -> int:
         ends_at, count = monotonic() + RUN_SECONDS, 0
-        while not self._is_stopping and monotonic() < ends_at and (claims := claim_due(AT_ONCE)):
+        while not self._is_stopped and monotonic() < ends_at and (claims := claim_due(AT_ONCE)):
             jobs = [job for claim in claims if (job := _plan(claim)) is not None]
             if jobs:
                 async_to_sync(self._work)(jobs)
@@ -127,7 +128,7 @@ class Digester:
 
         self._cancel = cancel
         try:
-            if self._is_stopping:
+            if self._is_stopped:
                 cancel()
             await asyncio.wait(working)
         finally:
@@ -177,10 +178,14 @@ def _next_job(claim: Claim) -> _Job | None:
 
 async def _do(job: _Job, provider: Provider | None) -> None:
     """One step, with whatever becomes of it: nothing that fails in it may keep the others from theirs."""
-    kind = "summary" if isinstance(job.step, Source) else "facts"
     chat_session = str(job.claim.chat_session_id)
+    match job.step:
+        case Source() as source:
+            kind, step = "summary", _summarize(job.claim, source, provider)
+        case input:
+            kind, step = "facts", _find(job.claim, input, provider)
     try:
-        is_done = await _STEPS[kind](job, provider)
+        is_done = await step
     except LLMError as error:
         log.warning("memory_step_failed", kind=kind, chat_session=chat_session, code=error.code, detail=str(error))
         await _fail(job, kind, f"{error.code}: {error}")
@@ -204,28 +209,24 @@ def _tell(job: _Job, kind: str, result: str) -> None:
 # Summaries ----------------------------------------------------------------------------------------
 
 
-async def _summarize(job: _Job, provider: Provider | None) -> bool:
-    assert isinstance(job.step, Source)
-    made = await _make(job.step, job.claim.attempts, provider)
-    return await sync_to_async(write_summary)(claim=job.claim, source=job.step, made=made)
+async def _summarize(claim: Claim, source: Source, provider: Provider | None) -> bool:
+    made = await _make(source, claim.useless, provider)
+    return await sync_to_async(write_summary)(claim=claim, source=source, made=made)
 
 
-async def _make(source: Source, attempts: int, provider: Provider | None) -> Made:
-    if provider is None or attempts >= TRIES:
-        return make_extractive(source)
+async def _make(source: Source, useless: int, provider: Provider | None) -> Made:
+    if provider is None or useless >= TRIES:
+        return await asyncio.to_thread(make_extractive, source)
     prompt = await sync_to_async(prompt_of)(MemoryPrompt.Purpose.SUMMARY)
-    answer = await _ask(provider, prompt, describe(source), tokens_for(SUMMARY_TOKENS, attempts))
+    answer = await _ask(provider, prompt, describe(source), tokens_for(SUMMARY_TOKENS, useless))
     text = tidy(answer.text)
-    if not text:
-        raise EmptyReply("The model's summary has no words.")
+    check_summary(text, source.previous)
     return Made(text, _model(prompt), prompt.version, answer.usage, _cost(prompt, answer.usage))
 
 
 async def _ask(provider: Provider, prompt: Prompt, text: str, max_tokens: int) -> Answer:
     system = f"{prompt.text.strip()}\n\n{FRAME}"
-    answer = await ask(provider, model=_model(prompt), system=system, text=text, max_tokens=max_tokens)
-    meters.tokens_used(answer.usage)
-    return answer
+    return await ask(provider, model=_model(prompt), system=system, text=text, max_tokens=max_tokens)
 
 
 def _model(prompt: Prompt) -> str:
@@ -239,26 +240,39 @@ def _cost(prompt: Prompt, usage: Usage) -> Decimal | None:
 # Facts --------------------------------------------------------------------------------------------
 
 
-async def _find(job: _Job, provider: Provider | None) -> bool:
-    assert isinstance(job.step, FactsInput)
-    found, model, version = await _look(job.step, job.claim.attempts, provider)
-    return await sync_to_async(_remember)(job.claim, job.step, found, model, version)
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What was found, and how it came about."""
+
+    found: list[Found]
+    model: str
+    prompt_version: int
+    usage: Usage | None = None
 
 
-async def _look(input: FactsInput, attempts: int, provider: Provider | None) -> tuple[list[Found], str, int]:
-    if provider is None or attempts >= TRIES:
-        return find_by_rules(input), RULES, 0
+async def _find(claim: Claim, input: FactsInput, provider: Provider | None) -> bool:
+    facts = await _look(input, claim.useless, provider)
+    return await sync_to_async(_remember)(claim, input, facts)
+
+
+async def _look(input: FactsInput, useless: int, provider: Provider | None) -> _Facts:
+    if provider is None or useless >= TRIES:
+        return _Facts(await asyncio.to_thread(find_by_rules, input), RULES, 0)
     prompt = await sync_to_async(prompt_of)(MemoryPrompt.Purpose.FACTS)
-    most = tokens_for(FACTS_TOKENS, attempts)
-    found, _ = await find_by_model(input, lambda text: _ask(provider, prompt, text, most))
-    return found, _model(prompt), prompt.version
+    most = tokens_for(FACTS_TOKENS, useless)
+    found, usage = await find_by_model(input, lambda text: _ask(provider, prompt, text, most))
+    return _Facts(found, _model(prompt), prompt.version, usage)
 
 
-def _remember(claim: Claim, input: FactsInput, found: list[Found], model: str, version: int) -> bool:
-    if not write_facts(input=input, found=found, model=model, prompt_version=version, claim=claim.token):
-        return False
-    give_back_done(claim)
-    return True
-
-
-_STEPS: dict[str, Callable[[_Job, Provider | None], Awaitable[bool]]] = {"summary": _summarize, "facts": _find}
+def _remember(claim: Claim, input: FactsInput, facts: _Facts) -> bool:
+    is_written = write_facts(
+        input=input,
+        found=facts.found,
+        model=facts.model,
+        prompt_version=facts.prompt_version,
+        claim=claim.token,
+        usage=facts.usage,
+    )
+    if is_written:
+        give_back_done(claim)
+    return is_written

@@ -7,15 +7,19 @@ said since, and what is said about oneself by name, number and date wins over ch
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 
 from chatify.memory import sentences
+from chatify.memory.texts import without_marks, without_recalled
 from chatify.memory.window import Said
-from templates_app.rendering import RECALLED_CLOSE, RECALLED_OPEN
 
 MAX_SUMMARY = 3_200
 """Code points: about 800 tokens."""
+
+MOST_COMPARED = 400
+"""Sentences that are compared with one another, which takes the square of their number."""
 
 NOTHING = "Nothing was said that could be kept."
 
@@ -23,8 +27,6 @@ HEADING = "The user said, in these words (what others said is marked):"
 _USER, _COMPANION, _OTHER, _NOTED = "User", "Companion", "Other person", "Noted before"
 _SPEAKERS = {"user": _USER, "assistant": _COMPANION, "human": _OTHER}
 _LINE = re.compile(rf"^(?:({_COMPANION}|{_OTHER}|{_NOTED}): |\(asked: (.{{1,200}}?)\) )?(.+)$")
-_RECALLED = re.compile(f"{RECALLED_OPEN}.*?{RECALLED_CLOSE}", re.DOTALL)
-_MARKS = str.maketrans("", "", RECALLED_OPEN[0] + RECALLED_OPEN[-1])
 
 _NEW = 1_000_000
 """What is new has places from here on: after whatever a summary holds."""
@@ -34,6 +36,9 @@ _KEPT = 2.5
 
 _BY_ANOTHER_HAND, _PROMISE, _BY_COMPANION, _ANSWER = 2.0, 1.2, 0.05, 3.0
 _SAMENESS = 1.5
+
+_FEW_WORDS = 2
+"""Fewer are part of many sentences that are about something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,9 @@ def extract(previous: str, said: Sequence[Said], limit: int = MAX_SUMMARY) -> st
 
     Never empty. The same input gives the same text.
     """
-    items = _without_repetition([*_of_summary(previous), *_of_messages(said)])
-    chosen = _choose(items, limit - len(HEADING)) or items[:1]
+    items = _without_doubles([*_of_summary(previous), *_of_messages(said)])
+    weights = _heaviest(items)
+    chosen = _choose(_without_repetition(weights), weights, limit - len(HEADING)) or items[:1]
     lines = [item.line for item in sorted(chosen, key=_place)]
     return "\n".join([HEADING, *lines])[:limit] if lines else NOTHING
 
@@ -88,7 +94,7 @@ def _of_summary(previous: str) -> list[_Item]:
 def _of_messages(said: Sequence[Said]) -> Iterable[_Item]:
     asked, place = "", _NEW
     for message in said:
-        texts = sentences.split(_RECALLED.sub(" ", message.content).translate(_MARKS))
+        texts = sentences.split(without_marks(without_recalled(message.content)))
         speaker = _SPEAKERS.get(message.role, _OTHER)
         for number, text in enumerate(texts):
             place += 1
@@ -101,46 +107,52 @@ def _item(place: int, speaker: str, asked: str, text: str) -> _Item:
     return _Item(place, speaker, asked, text, sentences.terms_of(f"{asked} {text}"))
 
 
-def _without_repetition(items: Sequence[_Item]) -> list[_Item]:
-    """Of sentences with the same words, or with only some of another one's, the fullest and first stays."""
-    kept: list[_Item] = []
-    ranked = sorted(items, key=lambda item: (item.speaker == _COMPANION, -len(item.words), item.place))
+def _without_doubles(items: Iterable[_Item]) -> list[_Item]:
+    """Of sentences with the same words the first stays, if it can be one that the companion has not only repeated."""
+    ranked = sorted(items, key=lambda item: (item.speaker == _COMPANION, item.place))
+    kept: dict[frozenset[str], _Item] = {}
     for item in ranked:
-        if not any(item.words <= other.words and _is_same_matter(item, other) for other in kept):
+        kept.setdefault(item.words, item)
+    return sorted(kept.values(), key=_place)
+
+
+def _without_repetition(items: Iterable[_Item]) -> list[_Item]:
+    """Of sentences of which one has only some of the other one's words, the fullest and first stays."""
+    kept: list[_Item] = []
+    for item in sorted(items, key=lambda item: (item.speaker == _COMPANION, -len(item.words), item.place)):
+        if len(item.words) < _FEW_WORDS or not any(item.words <= other.words for other in kept):
             kept.append(item)
     return sorted(kept, key=_place)
-
-
-def _is_same_matter(item: _Item, other: _Item) -> bool:
-    """Few words are part of many sentences; "No" to one question is not "No" to another."""
-    return len(item.words) >= 2 or item.words == other.words
 
 
 # What is chosen -----------------------------------------------------------------------------------
 
 
-def _choose(items: Sequence[_Item], limit: int) -> list[_Item]:
+def _heaviest(items: Iterable[_Item]) -> dict[_Item, float]:
+    """What may be chosen, with its weight."""
+    told = (item for item in items if item.asked or not sentences.is_chatter(item.text))
+    weighed = ((item, _weight(item)) for item in told)
+    return dict(nlargest(MOST_COMPARED, weighed, key=lambda one: (one[1], -one[0].place)))
+
+
+def _choose(items: Iterable[_Item], weights: Mapping[_Item, float], limit: int) -> list[_Item]:
     """The best ones that fit; what says much the same as one that is chosen already is worth less."""
-    weights = _weights(items)
+    waiting = {item: weights[item] for item in items}
     chosen: list[_Item] = []
     left = limit
-    while weights:
-        best = max(weights, key=lambda item: (weights[item], -item.place))
-        weight = weights.pop(best)
+    while waiting:
+        best = max(waiting, key=lambda item: (waiting[item], -item.place))
+        weight = waiting.pop(best)
         if weight <= 0:
             break
         if len(best.line) + 1 > left:
             continue
         chosen.append(best)
         left -= len(best.line) + 1
-        for item in weights:
+        for item in waiting:
             if shared := item.words & best.words:
-                weights[item] -= _SAMENESS * (len(shared) / len(item.words)) ** 3
+                waiting[item] -= _SAMENESS * (len(shared) / len(item.words)) ** 3
     return chosen
-
-
-def _weights(items: Sequence[_Item]) -> dict[_Item, float]:
-    return {item: _weight(item) for item in items if item.asked or not sentences.is_chatter(item.text)}
 
 
 def _weight(item: _Item) -> float:

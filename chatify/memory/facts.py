@@ -9,6 +9,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from chatify.accounts.models import EndUser
+from chatify.accounts.usage import add_tokens
+from chatify.llm.types import Usage
 from chatify.memory.actions import delete_memories, lock_end_user, lock_memories, tell_change
 from chatify.memory.finding import FactsInput, Found, Spoken
 from chatify.memory.forgotten import is_forgotten
@@ -47,7 +49,15 @@ def read_for_facts(chat_session_id: UUID) -> FactsInput | None:
 
 
 @transaction.atomic
-def write_facts(*, input: FactsInput, found: Sequence[Found], model: str, prompt_version: int, claim: UUID) -> bool:
+def write_facts(
+    *,
+    input: FactsInput,
+    found: Sequence[Found],
+    model: str,
+    prompt_version: int,
+    claim: UUID,
+    usage: Usage | None = None,
+) -> bool:
     """Remember what was found, and that it was looked for. False when the claim is lost: nothing is written then."""
     end_user = lock_end_user(input.end_user_id)
     claimed = ChatSession.objects.existing().filter(
@@ -55,6 +65,7 @@ def write_facts(*, input: FactsInput, found: Sequence[Found], model: str, prompt
     )
     if end_user is None or claimed.select_for_update(of=("self",)).first() is None:
         return False
+    add_tokens(tenant_id=input.tenant_id, end_user_id=end_user.id, tokens=usage.total if usage else 0)
     if _remember(end_user, input, found, model, prompt_version):
         tell_change(end_user)
     ChatSession.objects.filter(id=input.chat_session_id).update(facts_seq=input.to_seq)

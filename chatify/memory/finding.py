@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from chatify.common.errors import ChatifyError
 from chatify.common.strict_json import parse
@@ -47,7 +47,9 @@ MAX_ANSWER = 64 * 1024
 
 _MAX_TEXT = 4_000
 _MOST_TOPICS = 3
-_FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.DOTALL)
+_MOST_STARTS = 4
+_OURS = re.compile(r'\{\s*"facts"\s*:')
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +130,47 @@ def _topics(texts: Mapping[int, str]) -> list[Found]:
 
 # What models find ---------------------------------------------------------------------------------
 class _Fact(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     kind: Literal["name", "like", "dislike", "person", "plan", "topic", "style", "mood", "fact"]
     text: Annotated[str, Field(max_length=1_000)]
-    message: int
+    message: Annotated[int, BeforeValidator(lambda value: int(value) if _is_number(value) else value)]
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    facts: Annotated[list[_Fact], Field(max_length=200)]
+def _is_number(value: object) -> bool:
+    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
 
 
 def _parsed(answer: str) -> list[_Fact]:
-    """The facts in an answer, which many models put into a code block. Raises StreamGarbled."""
-    fenced = _FENCED.match(answer)
+    """The facts in an answer, around which many models put words or a code block. What is odd among them is left out.
+
+    Raises StreamGarbled when there is no object of ours in it.
+    """
+    end = answer.rfind("}") + 1
+    starts = [*(match.start() for match in _OURS.finditer(answer)), answer.find("{")]
+    for start in starts[:_MOST_STARTS]:
+        facts = _facts_in(answer[max(start, 0) : end])
+        if facts is not None:
+            return facts
+    raise StreamGarbled("The model's answer is not the JSON that was asked for.")
+
+
+def _facts_in(text: str) -> list[_Fact] | None:
     try:
-        raw = (fenced[1] if fenced else answer).encode()
-        return _Facts.model_validate(parse(raw, max_bytes=MAX_ANSWER)).facts
-    except (ChatifyError, ValidationError, UnicodeEncodeError):
-        raise StreamGarbled("The model's answer is not the JSON that was asked for.") from None
+        value = parse(text.encode(), max_bytes=MAX_ANSWER)
+    except (ChatifyError, UnicodeEncodeError):
+        return None
+    facts = value.get("facts") if isinstance(value, dict) else None
+    if not isinstance(facts, list):
+        return None
+    return [fact for one in facts if (fact := _fact(one)) is not None]
+
+
+def _fact(value: object) -> _Fact | None:
+    try:
+        return _Fact.model_validate(value)
+    except ValidationError:
+        return None
 
 
 def _is_said(found: Found, texts: Mapping[int, str]) -> bool:

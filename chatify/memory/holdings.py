@@ -21,7 +21,7 @@ def register_holdings() -> None:
 
 
 def _memories(end_user: EndUser, after: UUID | None) -> Page:
-    rows = Memory.objects.filter(end_user=end_user).select_related("source")
+    rows = Memory.objects.filter(end_user=end_user).select_related("source__chat_session")
     found = list((rows.filter(id__gt=after) if after else rows).order_by("id")[:READ_AT_ONCE])
     return [memory_object(row) for row in found], found[-1].id if len(found) == READ_AT_ONCE else None
 

@@ -28,7 +28,7 @@ class MemoryObject(BaseModel):
     id: UUID
     kind: KindName
     text: str
-    source: MemorySource | None = Field(description="None if the message is gone.")
+    source: MemorySource | None = Field(description="None if the message or its chat session is gone.")
     said_at: datetime = Field(description="When it was said last.")
     corrected: bool = Field(description="Whether a person has corrected it: then nothing that is found replaces it.")
     created_at: datetime
@@ -36,8 +36,10 @@ class MemoryObject(BaseModel):
 
 
 def memory_object(memory: Memory) -> dict[str, Any]:
-    """The MemoryObject. Its source has to be read with it."""
+    """The MemoryObject. Its source and that one's chat session have to be read with it."""
     source = memory.source
+    if source is not None and source.chat_session.deleted_at is not None:
+        source = None  # not purged yet, and nobody's to open any more
     place = source and {"session": str(source.chat_session_id), "message_id": str(source.id), "seq": source.seq}
     return {
         "id": str(memory.id),

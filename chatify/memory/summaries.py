@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 from uuid import UUID
 
 from django.db import transaction
@@ -12,10 +13,12 @@ from django.utils import timezone
 
 from chatify.accounts.audit import Who, record
 from chatify.accounts.models import User
-from chatify.common.errors import InvalidInput, NotFound
+from chatify.accounts.usage import add_tokens
+from chatify.common.errors import NotFound
 from chatify.events.bus import emit
 from chatify.memory.claims import Claim, give_back, give_back_done, lock
 from chatify.memory.summarizing import Made, Source
+from chatify.memory.texts import check_written
 from sessions.models import ChatSession, ChatSessionQuerySet, Summary
 
 MAX_EDITED = 4_000
@@ -26,11 +29,13 @@ MAX_EDITED = 4_000
 def write_summary(*, claim: Claim, source: Source, made: Made) -> bool:
     """Write what was made of `source`: the next summary, or in place of the stale one. Ends the claim.
 
-    False if nothing was written, because the claim is lost or what the source was read from has changed.
+    Its tokens are counted. False if nothing else was written, because the claim is lost or what the source was read
+    from has changed.
     """
     row = lock(claim)
     if row is None:
         return False
+    add_tokens(tenant_id=row.tenant_id, end_user_id=row.end_user_id, tokens=made.usage.total)
     if row.context_version != source.context_version or not _put(row, source, made):
         give_back(claim)
         return False
@@ -76,7 +81,7 @@ def _add(row: ChatSession, source: Source, values: dict[str, object]) -> bool:
 def edit_summary(*, summary_id: UUID, text: str, who: Who) -> Summary:
     """Give a summary the text that a person wrote. The one after it is made again, unless a person wrote that, too.
 
-    Raises NotFound, InvalidInput (`text`: empty, too long, not storable).
+    Raises NotFound, also when its chat session was deleted; InvalidInput (`text`: empty, too long, not storable).
     """
     check_written(text, most=MAX_EDITED)
     summary, row = _lock(summary_id)
@@ -94,19 +99,34 @@ def edit_summary(*, summary_id: UUID, text: str, who: Who) -> Summary:
 
 @transaction.atomic
 def rebuild_summary(*, summary_id: UUID, who: Who) -> None:
-    """Have a summary made again of what it was made of; until then it stays in use. Raises NotFound."""
+    """Have a summary made again of what it was made of; until then it stays in use.
+
+    Raises NotFound, also when its chat session was deleted.
+    """
     summary, row = _lock(summary_id)
     Summary.objects.filter(id=summary.id).update(is_stale=True, edited_at=None, edited_by=None)
     _make_due(ChatSession.objects.filter(id=row.id))
     record("summary.rebuilt", who=who, tenant_id=row.tenant_id, subject_id=summary.id, chat_session=str(row.id))
 
 
-def retry_memory(*, chat_session_ids: Iterable[UUID]) -> int:
+def followers(summary: Summary) -> list[UUID]:
+    """The later summaries that are made again when this one changes: all of them, up to one that a person wrote."""
+    later = Summary.objects.filter(chat_session_id=summary.chat_session_id, from_seq__gt=summary.to_seq)
+    rows = later.order_by("from_seq").values_list("id", "edited_at")
+    return [id_ for id_, _ in takewhile(lambda row: row[1] is None, rows)]
+
+
+@transaction.atomic
+def retry_memory(*, chat_session_ids: Iterable[UUID], who: Who) -> int:
     """Look now for what memory has to do in these chat sessions, whatever failed before. Gives their number.
 
     Those that a worker is at in this moment are left to it.
     """
-    return _make_due(ChatSession.objects.existing().filter(id__in=list(chat_session_ids), memory_claim=None))
+    free = ChatSession.objects.existing().filter(id__in=list(chat_session_ids), memory_claim=None)
+    rows = list(free.select_for_update().order_by("id"))
+    for row in rows:
+        record("memory.retried", who=who, tenant_id=row.tenant_id, subject_id=row.id)
+    return _make_due(ChatSession.objects.filter(id__in=[row.id for row in rows]))
 
 
 def _make_due(rows: ChatSessionQuerySet) -> int:
@@ -116,7 +136,7 @@ def _make_due(rows: ChatSessionQuerySet) -> int:
 def _lock(summary_id: UUID) -> tuple[Summary, ChatSession]:
     """A summary, and its chat session, whose lock orders everything that changes either."""
     of_it = Summary.objects.filter(id=summary_id).values("chat_session_id")
-    row = ChatSession.objects.select_for_update().filter(id__in=of_it).first()
+    row = ChatSession.objects.existing().select_for_update().filter(id__in=of_it).first()
     summary = Summary.objects.filter(id=summary_id).first()
     if row is None or summary is None:
         raise NotFound("There is no such summary.")

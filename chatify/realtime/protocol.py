@@ -12,7 +12,7 @@ from chatify.common.inputs import Body, ClientMessageId, Content, Line, Slug, ch
 from sessions.objects import ChatSessionObject, MessageObject
 
 Id = Annotated[UUID, Field(strict=False)]
-EventId = Annotated[Line, Field(max_length=128)]
+EventId = Annotated[str, Field(max_length=128), Line]
 
 
 class ClientFrame(Body):
@@ -27,7 +27,7 @@ class MessageSend(ClientFrame):
     type: Literal["message.send"]
     content: Content
     client_message_id: ClientMessageId | None = None
-    model: Annotated[Line, Field(max_length=120)] | None = None
+    model: Annotated[str, Field(max_length=120), Line] | None = None
 
 
 class ReplyStop(ClientFrame):

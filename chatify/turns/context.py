@@ -33,10 +33,11 @@ def build_request(
     back to the start of the chat session.
     """
     version = speaker.version
+    recalled = _recalled(memories, window)
     material = Material(
         system=_system(version, values),
         leaner=lambda: (_system(version, known) for known in _leaner(values)),
-        memories=memory_block(_recalled(memories, window)),
+        memories=memory_block([(_label(memory), memory.text) for memory in recalled]),
         summary=summary_block(window.summary),
         latest=_latest(window, speaker.greeting),
     )
@@ -52,6 +53,7 @@ def build_request(
         speaker=speaker.name,
         traits=version.traits,
         user_name=values.user_name,
+        memories=[(memory.kind, memory.text) for memory in recalled],
         estimated_tokens=fitted.estimated,
     )
 
@@ -72,11 +74,11 @@ def _latest(window: Window, greeting: str) -> list[tuple[str, str]]:
     return [("assistant", greeting), *said] if greeting and window.reaches_start else said
 
 
-def _recalled(memories: Sequence[Recalled], window: Window) -> Sequence[tuple[str, str]]:
+def _recalled(memories: Sequence[Recalled], window: Window) -> list[Recalled]:
     if not memories:
-        return ()
+        return []
     latest = " ".join(content for _, role, content in window.said[-3:] if role != "assistant")
-    return [(_label(memory), memory.text) for memory in recall(memories, latest)]
+    return recall(memories, latest)
 
 
 def _label(memory: Recalled) -> str:

@@ -39,7 +39,7 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-Title = Annotated[Line, Field(max_length=120)]
+Title = Annotated[str, Field(max_length=120), Line]
 
 
 class StartBody(Body):
@@ -50,7 +50,7 @@ class StartBody(Body):
     )
     user: UserInput | None = Field(None, description="Who chats. API keys have to give it.")
     title: Title = ""
-    context: Annotated[Line, Field(max_length=500)] = Field(
+    context: Annotated[str, Field(max_length=500), Line] = Field(
         "", description="What it will be about. It is used to choose a personality, and not kept."
     )
     metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field({}, description="The application's own notes.")
@@ -119,7 +119,7 @@ class ListQuery(PageQuery):
 
     user: ExternalId | None = None
     status: Literal["active", "paused", "ended"] | None = None
-    search: Annotated[Line, Field(max_length=120)] | None = None
+    search: Annotated[str, Field(max_length=120), Line] | None = None
 
 
 _USER = parameter("user", "The user's `external_id`. API keys have to give it, except for the list.")

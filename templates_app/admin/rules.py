@@ -26,6 +26,7 @@ from chatify.accounts.admin_base import (
 from chatify.common.errors import InvalidInput
 from templates_app.actions import delete_selection_rule, save_selection_rule
 from templates_app.admin.versions import STYLES
+from templates_app.checks import check_label, describe
 from templates_app.models import PromptTemplate, SelectionRule
 from templates_app.selection import MAX_WORD, MAX_WORDS, PARTS_OF_DAY, checked_words
 
@@ -62,6 +63,13 @@ class RuleForm(StaffForm[SelectionRule]):
     class Meta:
         model = SelectionRule
         fields = ("name", "template", "words", "parts_of_day", "tenant", "priority", "is_active")
+
+    def clean_name(self) -> str:
+        """Raises ValidationError: it is shown as the reason of a choice."""
+        name: str = self.cleaned_data["name"]
+        if problems := check_label(name):
+            raise ValidationError([describe(problem) for problem in problems])
+        return name
 
     def clean_words(self) -> list[str]:
         """Raises ValidationError for what is no word."""

@@ -31,9 +31,9 @@ from templates_app.rendering import MAX_TRAIT, MAX_TRAITS
 
 SCOPES = {"read": ("chat", "templates"), "write": ("templates",)}
 
-Name = Annotated[Line, Field(min_length=1, max_length=80, pattern=r"\S")]
+Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"\S"), Line]
 Newlines = AfterValidator(with_plain_newlines)
-Trait = Annotated[Line, Field(min_length=1, max_length=MAX_TRAIT, pattern=r"\S")]
+Trait = Annotated[str, Field(min_length=1, max_length=MAX_TRAIT, pattern=r"\S"), Line]
 
 
 class CharacterBody(Body):
@@ -57,7 +57,7 @@ class CharacterBody(Body):
         description="What goes to the model at most, reply not counted: prompt, what is remembered, latest messages.",
     )
     personality_traits: Annotated[list[Trait], Field(max_length=MAX_TRAITS)] | None = None
-    model: Annotated[Line, Field(max_length=120)] | None = Field(None, description="Empty: the server's default.")
+    model: Annotated[str, Field(max_length=120), Line] | None = Field(None, description="Empty: the server's default.")
     adult_only: bool | None = Field(None, description="Only for people whose age is known to be 18 or more. It stays.")
     is_active: bool | None = Field(None, description="Inactive ones take no new conversations.")
 

@@ -226,6 +226,8 @@ def test_everything_about_somebody_is_forgotten(
     assert ("Forgotten: 1 memory." in text, "forget_this" in text) == (True, False)
     assert list(Memory.objects.all()) == [kept]
     assert AuditEntry.objects.get(action="memory.deleted").actor_id == root.id
+    mia.refresh_from_db()
+    assert mia.memories_forgotten_at is not None, "nor is it found again"
     answer = staff.post(_of(mia, "forget_this"), CONFIRMED)
     assert "nothing; none was there" in _read(staff, answer.headers["HX-Redirect"])
     assert staff.post(f"{USERS}not-an-id/forget_this/", CONFIRMED).status_code == 200

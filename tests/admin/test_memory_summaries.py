@@ -103,6 +103,18 @@ def test_edited_text_is_written_and_the_next_one_follows(staff: Client, root: Us
     assert not LogEntry.objects.exists()
 
 
+def test_edit_says_how_many_later_ones_follow(staff: Client, chat_session: ChatSession) -> None:
+    _add_summary(chat_session, 9, 10, "Mia has a cat named Tom, and a dog.")
+    first, second, third = chat_session.summaries.order_by("from_seq")
+    told = {}
+    for summary in (first, second, third):
+        sent = {"text": "Mia has a dog.", "initial-text": summary.text}
+        told[summary] = staff.post(_page(summary), sent, follow=True).content.decode()
+    assert "To be made again after it: 2 summaries." in told[first]
+    assert "To be made again after it: 1 summary." in told[second]
+    assert "To be made again" not in told[third]
+
+
 def test_text_that_was_not_changed_is_not_written(staff: Client, chat_session: ChatSession) -> None:
     first = _first(chat_session)
     staff.post(_page(first), {"text": first.text, "initial-text": first.text})
@@ -135,7 +147,7 @@ def test_summary_is_made_again_when_asked_for(staff: Client, root: User, chat_se
     assert staff.get(_page(first, "rebuild_this")).status_code == 200
     assert _mark(chat_session) == ([False, False], False)
     answer = staff.post(_page(first, "rebuild_this"), CONFIRMED)
-    assert "To be made again: 1 summary." in _read(staff, answer.headers["HX-Redirect"])
+    assert "To be made again: 1 summary, and 1 later summary after that." in _read(staff, answer.headers["HX-Redirect"])
     assert _mark(chat_session) == ([True, False], True)
     assert AuditEntry.objects.get(action="summary.rebuilt").actor_id == root.id
     assert "to be made again" in _read(staff, LIST)
@@ -240,7 +252,7 @@ def test_state_of_memory_is_told(staff: Client, chat_session: ChatSession, field
     assert shown in _read(staff, _chat(chat_session))
 
 
-def test_failure_is_shown_and_tried_again_at_once(staff: Client, chat_session: ChatSession) -> None:
+def test_failure_is_shown_and_tried_again_at_once(staff: Client, root: User, chat_session: ChatSession) -> None:
     later = timezone.now() + timedelta(minutes=9)
     _set(chat_session, memory_due_at=later, memory_attempts=3, memory_error="<b>rate_limited</b>")
     text = _read(staff, _chat(chat_session))
@@ -252,6 +264,7 @@ def test_failure_is_shown_and_tried_again_at_once(staff: Client, chat_session: C
     assert chat_session.memory_due_at is not None
     assert chat_session.memory_due_at < later
     assert (chat_session.memory_attempts, chat_session.memory_error) == (0, "")
+    assert AuditEntry.objects.get(action="memory.retried").actor_id == root.id
 
 
 def test_failing_ones_are_found_and_tried_again_together(

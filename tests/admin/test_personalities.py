@@ -91,6 +91,7 @@ def test_greeting_that_claims_to_be_human_is_refused(staff: Client, nora: Prompt
     "change",
     [{"temperature": "2.5"}, {"temperature": "nan"}, {"max_tokens": "0"}, {"personality_traits": "x" * 41},
      {"personality_traits": ",".join("abcdefghijklm")}, {"name": ""}, {"system_prompt": " "},
+     {"name": "two\nlines"}, {"name": "turned\u2066"}, {"name": "x" * 81},
      {"context_tokens": "499"}, {"context_tokens": "200001"}, {"context_tokens": ""}],
 )  # fmt: skip
 def test_bad_field_is_refused_and_nothing_saved(staff: Client, nora: PromptTemplate, change: dict[str, object]) -> None:

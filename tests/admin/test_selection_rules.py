@@ -82,6 +82,7 @@ def test_many_rules_are_deleted_at_once(staff: Client, nora: PromptTemplate, rul
     ("field", "value"),
     [("words", "*"), ("words", "a*b"), ("words", "x" * 61), ("words", ",".join(f"w{n}" for n in range(201))),
      ("parts_of_day", ["noon"]), ("priority", "-1"), ("priority", "99999"), ("name", ""), ("name", "x" * 81),
+     ("name", "two\nlines"), ("name", "I am a real person"), ("name", "turned\u202e"),
      ("template", "")],
 )  # fmt: skip
 def test_bad_field_is_refused_and_nothing_saved(staff: Client, nora: PromptTemplate, field: str, value: Any) -> None:

@@ -176,6 +176,20 @@ def test_preferred_personality_is_the_one_that_is_chosen(chat: ChatPage) -> None
     expect(chat.page.get_by_text("You are talking to Theo, an AI.")).to_be_visible()
 
 
+def test_default_says_why_the_preferred_one_does_not_answer(chat: ChatPage) -> None:
+    chat.open()
+    expect(chat.card("casual_chat")).to_be_visible()
+    chat.page.get_by_role("button", name="About you").click()
+    about = chat.page.get_by_role("dialog", name="About you")
+    about.get_by_label("Your name").fill("Ada")
+    about.get_by_label("When Chatify chooses").select_option("flirty_chat")
+    about.get_by_role("button", name="Save").click()
+    chat.page.get_by_role("button", name="Let Chatify choose").click()
+    expect(chat.page.locator(".chat-head")).to_contain_text(
+        "Chosen by default: The preferred one, flirty_chat, is for adults.", timeout=SLOW
+    )
+
+
 def test_suggested_personality_takes_over_and_the_earlier_words_keep_their_speaker(chat: ChatPage) -> None:
     chat.start()
     other = ChatPage(chat.page.context.new_page(), chat.url).open(f"/?c={chat.session_id}")

@@ -1,9 +1,11 @@
 """What input may look like, and how what is wrong with it is told."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import pytest
-from pydantic import Field
+from django.urls import get_resolver
+from pydantic import BaseModel, Field, ValidationError
 
 from chatify.common.errors import InvalidInput
 from chatify.common.inputs import Body, ClientMessageId, Content, Line, Query, check, check_query
@@ -12,14 +14,14 @@ from chatify.common.inputs import Body, ClientMessageId, Content, Line, Query, c
 class Inner(Body):
     """Below the top."""
 
-    line: Line = ""
+    line: Annotated[str, Line] = ""
 
 
 class Sample(Body):
     """One of each."""
 
     content: Content = "x"
-    line: Line | None = None
+    line: Annotated[str, Line] | None = None
     id: ClientMessageId | None = None
     number: Annotated[int, Field(ge=0)] = 0
     inner: list[Inner] = []
@@ -95,3 +97,23 @@ def test_query_strings_are_converted():
     for bad in ({"limit": "x"}, {"limit": ""}, {"limit": "0"}, {"other": "1"}):
         with pytest.raises(InvalidInput):
             check_query(Search, bad)
+
+
+def models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for model in base.__subclasses__():
+        yield from (model, *models(model))
+
+
+def test_length_of_a_text_is_told_in_characters() -> None:
+    get_resolver().url_patterns  # noqa: B018 - all views and their bodies are read
+    fields = [(model, name) for base in (Body, Query) for model in models(base) for name in model.model_fields]
+    told = [f"{model.__name__}.{name}: {text}" for model, name in fields for text in texts_about(model, name)]
+    assert len(told) > 20
+    assert not [text for text in told if " items" in text]
+
+
+def texts_about(model: type[BaseModel], name: str) -> list[str]:
+    """What is said of a text that is too long, whatever else the model wants."""
+    with pytest.raises(ValidationError) as raised:
+        model.model_validate({name: "x" * 30_000, "no such": 1})
+    return [error["msg"] for error in raised.value.errors() if error["loc"] == (name,) and "at most" in error["msg"]]

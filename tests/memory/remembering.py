@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from chatify.accounts.models import EndUser
@@ -27,9 +28,10 @@ def another_chat(chat: ChatSession) -> ChatSession:
 
 
 def say(chat: ChatSession, content: str, *, role: str = "user", at: datetime | None = None, **fields: Any) -> Message:
-    """The next message."""
-    seq = ChatSession.objects.get(id=chat.id).last_seq + 1
-    common = {"tenant_id": chat.tenant_id, "chat_session": chat, "created_at": at or timezone.now(), **fields}
+    """The next message, dated by the database's clock as those of turns are."""
+    last_seq, now = ChatSession.objects.filter(id=chat.id).values_list("last_seq", Now()).get()
+    seq = last_seq + 1
+    common = {"tenant_id": chat.tenant_id, "chat_session": chat, "created_at": at or now, **fields}
     message = Message.objects.create(seq=seq, role=role, content=content, **common)
     ChatSession.objects.filter(id=chat.id).update(last_seq=seq)
     return message

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from chatify.llm.errors import LLMError
 from chatify.llm.registry import make_provider
 from chatify.llm.types import Usage
-from chatify.memory import asking
+from chatify.memory import asking, meters
 from chatify.memory.asking import Answer, ask
 from chatify.memory.summarizing import MAX_SUMMARY, tidy
 from templates_app.rendering import RECALLED_CLOSE, RECALLED_OPEN
@@ -40,12 +41,30 @@ def test_answer_is_whole_and_counted(provider: Provider) -> None:
 @pytest.mark.parametrize(
     ("marker", "code"),
     [("[[empty]]", "empty_reply"), ("[[cut]]", "stream_cut"), ("[[401]]", "provider_auth_failed"),
-     ("[[garbage]]", "stream_garbled"), ("[[filter]]", "content_filtered"), ("[[404]]", "provider_rejected")],
+     ("[[garbage]]", "stream_garbled"), ("[[filter]]", "content_filtered"), ("[[404]]", "provider_rejected"),
+     ("half of it [[length]]", "stream_cut")],
 )  # fmt: skip
 def test_failure_has_a_code(provider: Provider, marker: str, code: str) -> None:
     with pytest.raises(LLMError) as caught:
         asked(provider, marker)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("marker", ["[[empty]]", "half of it [[length]]", "half of it [[cut]]", "all of it"])
+def test_every_answer_is_metered(provider: Provider, monkeypatch: pytest.MonkeyPatch, marker: str) -> None:
+    used: list[Usage] = []
+    monkeypatch.setattr(meters, "tokens_used", used.append)
+    with suppress(LLMError):
+        asked(provider, marker)
+    assert [usage.prompt_tokens > 0 for usage in used] == [True]
+
+
+def test_call_that_brings_nothing_is_not_metered(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[Usage] = []
+    monkeypatch.setattr(meters, "tokens_used", used.append)
+    with pytest.raises(LLMError):
+        asked(provider, "[[401]]")
+    assert used == []
 
 
 def test_model_that_takes_too_long_is_not_waited_for(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:

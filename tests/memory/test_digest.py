@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,12 +13,13 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from chatify.accounts.models import Usage as TokenUsage
 from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
 from chatify.llm.prices import parse_prices
 from chatify.memory import digest, window
-from chatify.memory.claims import claim_due, close, give_back_failed
-from chatify.memory.digest import digester
+from chatify.memory.claims import MOST_COUNTED, claim_due, close, give_back_failed
+from chatify.memory.digest import Digester, digester
 from chatify.memory.models import Memory
 from chatify.memory.prompts import save_memory_prompt
 from chatify.memory.summaries import write_summary
@@ -185,6 +189,7 @@ def test_deleted_one_is_left_alone(chat: ChatSession) -> None:
 @pytest.mark.parametrize(
     ("marker", "reason"),
     [("[[401]]", "provider_auth_failed"), ("[[empty]]", "empty_reply"), ("[[cut]]", "stream_cut"),
+     ("[[length]]", "stream_cut"),
      ("[[say:\u27e6memory\u27e7]]", "empty_reply")],
 )  # fmt: skip
 def test_failure_replaces_nothing_and_is_tried_again_later(
@@ -221,8 +226,8 @@ def test_pauses_grow_up_to_ten_minutes(chat: ChatSession) -> None:
     assert len(fresh(chat).memory_error) == 200
 
 
-def test_after_six_failures_an_extractive_summary_stands_in(chat: ChatSession, online: Provider) -> None:
-    say(chat, numbered(20, "hopeless [[401]]"), memory_attempts=5)
+def test_after_six_useless_answers_an_extractive_summary_stands_in(chat: ChatSession, online: Provider) -> None:
+    say(chat, numbered(20, "hopeless [[empty]]"), memory_attempts=5, memory_error="stream_cut: x")
     digester.run()
     assert (fresh(chat).memory_attempts, ranges(chat)) == (6, [])
     run_again(chat)
@@ -231,11 +236,136 @@ def test_after_six_failures_an_extractive_summary_stands_in(chat: ChatSession, o
     assert is_done(chat)
 
 
-def test_thinking_models_get_more_room_after_a_failure(chat: ChatSession, online: Provider) -> None:
-    say(chat, numbered(20, "roomy [[empty]]"))
+@pytest.mark.parametrize("marker", ["[[401]]", "[[500]]"])
+def test_outage_brings_no_stand_in_however_long_it_is(chat: ChatSession, online: Provider, marker: str) -> None:
+    said = ["My sister is called Clara.", *numbered(5, f"outage {marker}")]
+    say(chat, said, **ENDED, memory_attempts=200, memory_error="provider_timeout: x")
+    run_again(chat)
+    assert (fresh(chat).memory_attempts, ranges(chat), fresh(chat).facts_seq) == (201, [], 0)
+    change(chat, summarized_seq=6)
+    run_again(chat)
+    assert (fresh(chat).memory_attempts, fresh(chat).facts_seq, Memory.objects.count()) == (202, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "useless"),
+    [("provider_timeout", 0), ("provider_unavailable", 0), ("provider_rate_limited", 0), ("provider_auth_failed", 0),
+     ("provider_rejected", 7), ("content_filtered", 7), ("stream_cut", 7), ("internal_error", 7)],
+)  # fmt: skip
+def test_only_answers_of_no_use_count_towards_a_stand_in(chat: ChatSession, code: str, useless: int) -> None:
+    say(chat, numbered(20), memory_attempts=7, memory_error=f"{code}: provider_timeout: x")
+    assert claim_one(chat).useless == useless
+
+
+def test_useless_answers_are_counted_anew_after_an_outage(chat: ChatSession, online: Provider) -> None:
+    say(chat, numbered(20, "anew [[empty]]"), memory_attempts=50, memory_error="provider_unavailable: x")
+    digester.run()
+    assert (fresh(chat).memory_attempts, fresh(chat).memory_error[:12]) == (1, "empty_reply:")
+    change(chat, memory_attempts=5)
+    run_again(chat)
+    assert ranges(chat) == []
+    run_again(chat)
+    assert Summary.objects.get().model == "extractive"
+
+
+def test_failures_are_counted_as_far_as_the_database_can(chat: ChatSession) -> None:
+    say(chat, numbered(20), memory_attempts=MOST_COUNTED, memory_error="provider_timeout: x")
+    assert give_back_failed(claim_one(chat), "provider_timeout: x")
+    assert fresh(chat).memory_attempts == MOST_COUNTED
+
+
+@pytest.mark.parametrize("marker", ["[[empty]]", "[[length]]"])
+def test_models_get_more_room_after_an_answer_that_was_cut(chat: ChatSession, online: Provider, marker: str) -> None:
+    say(chat, numbered(20, f"roomy {marker}"))
     digester.run()
     run_again(chat)
-    assert [call.body["max_tokens"] for call in online.memory_calls_about("roomy")] == [600, 1200]
+    assert [call.body["max_tokens"] for call in online.memory_calls_about(f"roomy {marker}")] == [600, 1200]
+
+
+def test_outage_gives_no_more_room(chat: ChatSession, online: Provider) -> None:
+    say(chat, numbered(20, "narrow [[401]]"), memory_attempts=3, memory_error="provider_timeout: x")
+    digester.run()
+    assert [call.body["max_tokens"] for call in online.memory_calls_about("narrow")] == [600]
+
+
+def test_summary_that_forgets_nearly_all_is_refused_and_what_it_had_is_kept(
+    chat: ChatSession, online: Provider
+) -> None:
+    say(chat, numbered(30, first=1))
+    before = "The user is called Rosa. " + " ".join(f"Fact {number} is of note." for number in range(20))
+    summary_of(chat, 1, 10, before)
+    Message.objects.filter(chat_session=chat, seq=11).update(content="forgetful [[say:OK]]")
+    digester.run()
+    assert ranges(chat) == [(1, 10)]
+    assert fresh(chat).memory_error.startswith("empty_reply: The model's summary has 2 characters")
+    change(chat, memory_attempts=6)
+    run_again(chat)
+    made = Summary.objects.latest("from_seq")
+    assert (made.model, "The user is called Rosa." in made.text) == ("extractive", True)
+
+
+def test_short_summary_of_little_is_taken(chat: ChatSession, online: Provider) -> None:
+    say(chat, numbered(30))
+    summary_of(chat, 1, 10, "x" * 400)
+    Message.objects.filter(chat_session=chat, seq=11).update(content="[[say:OK]]")
+    digester.run()
+    assert Summary.objects.latest("from_seq").text == "OK"
+
+
+def test_answer_about_facts_that_is_no_use_is_replaced_by_rules(chat: ChatSession, online: Provider) -> None:
+    marker = online.reply_with("I found nothing.")
+    error = "stream_garbled: x"
+    say(chat, [f"I live in Porto. {marker}"], **ENDED, summarized_seq=1, memory_attempts=5, memory_error=error)
+    digester.run()
+    assert (fresh(chat).memory_attempts, Memory.objects.count()) == (6, 0)
+    run_again(chat)
+    assert Memory.objects.get().model == "rules"
+
+
+def test_what_needs_no_model_holds_up_no_calls(chat: ChatSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def watched(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def run(step: Any) -> Any:
+            threads.append(threading.get_ident())
+            with pytest.raises(RuntimeError, match="no running event loop"):
+                asyncio.get_running_loop()
+            return work(step)
+
+        return run
+
+    for name in ("make_extractive", "find_by_rules"):
+        monkeypatch.setattr(digest, name, watched(getattr(digest, name)))
+    say(chat, numbered(3), **ENDED)
+    assert digester.run() == 2
+    assert (len(threads), fresh(chat).memory_error) == (2, "")
+
+
+# Tokens -------------------------------------------------------------------------------------------
+def test_tokens_of_summaries_and_facts_are_counted_and_no_reply(chat: ChatSession, online: Provider) -> None:
+    marker = online.reply_with('{"facts": []}')
+    say(chat, ["I like tea.", f"Nice. {marker}"], **ENDED)
+    digester.run()
+    made, used = Summary.objects.get(), TokenUsage.objects.get()
+    assert (used.end_user_id, used.tenant_id, used.replies) == (chat.end_user_id, chat.tenant_id, 0)
+    of_summary = made.prompt_tokens + made.completion_tokens
+    assert of_summary > 0
+    assert used.tokens > of_summary + 1
+    assert len(online.memory_calls_about(marker)) == 2
+
+
+def test_tokens_count_also_when_the_summary_has_come_too_late(chat: ChatSession) -> None:
+    say(chat, numbered(20))
+    source, claim = source_of(chat), claim_one(chat)
+    change(chat, context_version=1)
+    assert not write_summary(claim=claim, source=source, made=MADE)
+    assert TokenUsage.objects.get().tokens == MADE.usage.total
+
+
+def test_what_cost_nothing_is_not_counted(chat: ChatSession) -> None:
+    say(chat, numbered(20), **ENDED)
+    assert digester.run() == 2
+    assert not TokenUsage.objects.exists()
 
 
 def test_one_that_cannot_be_read_does_not_keep_others_waiting(
@@ -325,3 +455,37 @@ def test_run_does_not_begin_while_another_one_runs(chat: ChatSession) -> None:
     with digester._lock:
         assert digester.run() == 0
     assert digester.run() == 1
+
+
+def test_new_summary_does_not_wait_for_those_that_are_made_again(chat: ChatSession, online: Provider) -> None:
+    say(chat, numbered(60))
+    for first in range(1, 40, 10):
+        summary_of(chat, first, first + 9, is_stale=True)
+    source = source_of(chat)
+    assert (source.from_seq, source.stale_id) == (41, None)
+    digester.run()
+    assert not Summary.objects.filter(is_stale=True).exists()
+    assert ranges(chat)[-1] == (41, 60 - window.kept())
+
+
+# Stopping -----------------------------------------------------------------------------------------
+def test_one_that_was_stopped_begins_no_run(chat: ChatSession) -> None:
+    say(chat, numbered(20))
+    stopped = Digester()
+    stopped.stop()
+    assert stopped.run() == 0
+    assert fresh(chat).memory_claim is None
+    assert digester.run() == 1
+
+
+def test_stop_between_the_start_and_the_run_is_not_lost(chat: ChatSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    begins, ran = threading.Event(), list[int]()
+    started = Digester()
+    run = started.run
+    monkeypatch.setattr(started, "run", lambda: ran.append(run()) if begins.wait(10) else None)
+    monkeypatch.setattr(digest, "claim_due", lambda most: 1 / 0)
+    started.start()
+    started.stop(timeout=0)
+    begins.set()
+    started.stop()
+    assert ran == [0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from time import process_time
 
 import pytest
@@ -70,6 +71,42 @@ def test_chain_is_quick_and_always_the_same() -> None:
     first = chain(texts)
     assert process_time() - began < 10  # 100 summaries; 50 ms each would be no harm
     assert chain(texts) == first
+
+
+SIGNS = [chr(0x4E00 + number) for number in range(12_000)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"{sign}。" for sign in SIGNS),
+        "".join(SIGNS * 2),
+        "".join(f"{sign}{other}\n" for sign, other in pairwise(SIGNS[:8_000])),
+        "".join(f"I {sign}.\n" for sign in SIGNS[:4_800]),
+        "my " * 8_000,
+        "a. " * 8_000,
+        "I am, and " * 2_400,
+    ],
+    ids=["signs", "one sentence", "pairs", "lines", "one long sentence", "abbreviations", "joints"],
+)
+def test_no_talk_is_too_much(text: str) -> None:
+    said = talk(*(text[at : at + 4_000] for at in range(0, 24_000, 4_000)))
+    before = "\n".join([HEADING, *SIGNS[:1_600]])
+    began = process_time()
+    assert len(extract(before, said)) <= MAX_SUMMARY
+    assert process_time() - began < 1.5
+
+
+def test_what_tells_most_is_found_among_thousands_of_sentences() -> None:
+    signs = [f"{sign}。" for sign in SIGNS[:1_500]]
+    summary = extract("", talk("".join(signs), "My name is Rosa.", "".join(signs)))
+    assert "My name is Rosa." in summary
+
+
+def test_what_is_repeated_crowds_nothing_out() -> None:
+    again = [f"{'Oh, ' * (number % 7)}my name is Rosa." for number in range(2_000)]
+    summary = extract("", talk("I had a walk.", *again))
+    assert lines(summary)[0] == "I had a walk."
 
 
 # What it looks like -------------------------------------------------------------------------------

@@ -190,11 +190,31 @@ def test_answer_may_stand_in_a_code_block() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        "", "I found nothing.", "[]", "{}", '{"facts": null}', '{"facts": [{"kind": "like", "text": "tea"}]}',
-        '{"facts": [{"kind": "secret", "text": "tea", "message": 1}]}', '{"facts": [], "more": 1}',
-        '{"facts": [{"kind": "like", "text": "tea", "message": "1"}]}', '{"facts": []} and that is all',
+        'Here they are: {"facts": [%s]} I hope that helps',
+        '```json\n{"facts": [%s]}\n```\nThat is all.',
+        'As {"facts": [...]}:\n{"facts": [%s]}',
+        '{"thoughts": {"kind": "like"}, "facts": [%s], "more": 1}',
+        '{"facts": [%s]}' + " " * 70_000,
+        '{"facts": [{"kind": "job", "text": "tea", "message": 1}, %s]}',
+        '{"facts": [{"kind": "like", "message": 1}, "tea", null, 7, [], %s]}',
+        '{"facts": [{"kind": "like", "text": ["tea"], "message": 1}, %s]}',
+        '{"facts": [{"kind": "like", "text": "tea", "message": true}, %s]}',
+    ],
+)
+def test_what_is_odd_in_an_answer_does_not_spoil_the_rest(answer: str) -> None:
+    said = conversation("I like tea", "*Oh", "My sister is Clara")
+    for number in ("3", '"3"'):
+        good = f'{{"kind": "person", "text": "sister Clara", "message": {number}, "sure": 0.9}}'
+        assert ask_model(said, answer % good) == [Found("person", "sister Clara", 3)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "", "I found nothing.", "[]", "{}", "}{", '{"facts": null}', '{"facts": {}}',
+        '[{"kind": "like", "text": "tea", "message": 1}]', '{"facts": [{"kind": "like"', "\ud800",
         '{"facts": [{"kind": "like", "text": "\\ud800", "message": 1}]}', '{"facts": ' + "[" * 40 + "]" * 40 + "}",
-        '{"facts": []}' + " " * 70_000, "\ud800",
+        '{"facts": ["' + "x" * 70_000 + '"]}',
     ],
 )  # fmt: skip
 def test_answer_that_is_not_what_was_asked_for_is_an_error(answer: str) -> None:

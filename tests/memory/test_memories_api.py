@@ -10,7 +10,7 @@ import pytest
 
 from chatify.memory.texts import key_of
 from tests.accounts.signups import end_user_token
-from tests.api.checks import change_rows, fields_of, on_sqlite, outcome
+from tests.api.checks import change_rows, fields_of, on_sqlite, outcome, read_rows
 from tests.client import ApiClient
 from tests.conftest import MakeClient
 from tests.privacy.calls import SESSIONS, user_path
@@ -102,6 +102,14 @@ def test_memories_are_listed_with_their_source(mia: ApiClient) -> None:
     assert sorted(texts(mia)) == ["fact lives in Bonn", "like tea", "person sister Anna"]
 
 
+def test_memory_outlives_its_source(mia: ApiClient) -> None:
+    assert mia.delete(f"{SESSIONS}{chat_of(mia)['id']}/").status_code == 204
+    memories = known(mia)
+    assert [one["source"] for one in memories] == [None] * 3
+    changed = mia.patch(path_of(mia, memories[0]), {"text": "sister Ann"})
+    assert (changed.status_code, changed.json()["source"]) == (200, None)
+
+
 def test_list_goes_by_pages_and_kinds(mia: ApiClient) -> None:
     assert texts(mia, kind="like") == ["like tea"]
     first = mia.get(path_of(mia), params={"limit": 2}).json()
@@ -165,6 +173,21 @@ def test_all_or_one_kind_is_forgotten(mia: ApiClient) -> None:
     assert mia.delete(path_of(mia)).json() == {"deleted": 2}
     assert mia.delete(path_of(mia)).json() == {"deleted": 0}
     assert known(mia) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "written"),
+    [({"kind": "like"}, "CAST(memories_refused AS text) <> '{}'"), ({}, "memories_forgotten_at IS NOT NULL")],
+    ids=["one kind", "all"],
+)
+def test_what_is_yet_to_be_found_is_forgotten_too(
+    server: Server, bob: ApiClient, params: dict[str, str], written: str
+) -> None:
+    bob.start()
+    count = f"SELECT count(*) FROM accounts_enduser WHERE external_id = ? AND {written}"
+    assert read_rows(server, count, bob.external_id) == [(0,)]
+    assert bob.delete(path_of(bob), params=params).json() == {"deleted": 0}
+    assert read_rows(server, count, bob.external_id) == [(1,)]
 
 
 def test_strangers_forget_nothing(mia: ApiClient, mallory: ApiClient, bob: ApiClient) -> None:

@@ -14,7 +14,8 @@ from chatify.accounts.models import AuditEntry, User
 from chatify.common.errors import InvalidInput, NotFound
 from chatify.events import bus
 from chatify.memory.digest import digester
-from chatify.memory.summaries import MAX_EDITED, edit_summary, rebuild_summary, retry_memory
+from chatify.memory.summaries import MAX_EDITED, edit_summary, followers, rebuild_summary, retry_memory
+from sessions.actions import delete_chat_sessions
 from sessions.models import ChatSession, Summary
 from tests.memory.digesting import change, claim_one, fresh, numbered, say, summary_of
 
@@ -51,7 +52,7 @@ def test_summary_after_an_edited_one_is_made_again(chat: ChatSession, three: lis
     edit_summary(summary_id=three[0].id, text="The user is called Rosa.", who=staff)
     assert stale(three) == [False, True, False]
     assert fresh(chat).memory_due_at is not None
-    assert digester.run() == 3  # both after it, and the next one
+    assert digester.run() == 4  # the next one at once, both after it, and the new one again
     assert stale(three) == [False, False, False]
     assert "The user is called Rosa." in Summary.objects.get(id=three[2].id).text
 
@@ -93,6 +94,21 @@ def test_summary_that_is_not_there_is_not_found() -> None:
             act()
 
 
+def test_summary_of_a_deleted_chat_session_is_not_found(chat: ChatSession, three: list[Summary]) -> None:
+    delete_chat_sessions(chat_session_ids=[chat.id])
+    for act in (lambda: edit_summary(summary_id=three[0].id, text="x", who=None),
+                lambda: rebuild_summary(summary_id=three[0].id, who=None)):  # fmt: skip
+        with pytest.raises(NotFound):
+            act()
+    assert (stale(three), fresh(chat).memory_due_at) == ([False] * 3, None)
+
+
+def test_those_follow_that_come_later_up_to_one_that_a_person_wrote(three: list[Summary]) -> None:
+    assert [followers(one) for one in three] == [[three[1].id, three[2].id], [three[2].id], []]
+    edit_summary(summary_id=three[1].id, text="Mine.", who=None)
+    assert [len(followers(one)) for one in three] == [0, 1, 0]
+
+
 # Making again -------------------------------------------------------------------------------------
 def test_rebuilt_summary_stays_in_use_until_it_is_made(chat: ChatSession, three: list[Summary], staff: User) -> None:
     edit_summary(summary_id=three[1].id, text="Wrong.", who=staff)
@@ -115,7 +131,7 @@ def test_listeners_hear_of_summaries(
     unlisten = bus.listen(lambda event: heard.append((event.name, event.subject_id)))
     with django_capture_on_commit_callbacks(execute=True):
         edit_summary(summary_id=three[2].id, text="Mine.", who=None)
-        retry_memory(chat_session_ids=[chat.id])
+        retry_memory(chat_session_ids=[chat.id], who=None)
         digester.run()
     unlisten()
     new = Summary.objects.get(from_seq=31)
@@ -123,10 +139,12 @@ def test_listeners_hear_of_summaries(
 
 
 # Trying again -------------------------------------------------------------------------------------
-def test_retry_looks_at_once_whatever_failed_before(chat: ChatSession) -> None:
+def test_retry_looks_at_once_whatever_failed_before(chat: ChatSession, staff: User) -> None:
     say(chat, numbered(20), memory_attempts=4, memory_error="provider_timeout: x")
     change(chat, memory_due_at=timezone.now() + timedelta(minutes=5))
-    assert retry_memory(chat_session_ids=[chat.id]) == 1
+    assert retry_memory(chat_session_ids=[chat.id], who=staff) == 1
+    entry = AuditEntry.objects.get(action="memory.retried")
+    assert (entry.actor_id, entry.subject_id, entry.tenant_id) == (staff.id, chat.id, chat.tenant_id)
     assert (fresh(chat).memory_attempts, fresh(chat).memory_error) == (0, "")
     assert digester.run() == 1
 
@@ -134,5 +152,6 @@ def test_retry_looks_at_once_whatever_failed_before(chat: ChatSession) -> None:
 def test_retry_leaves_alone_what_a_worker_is_at(chat: ChatSession) -> None:
     say(chat, numbered(20))
     claim = claim_one(chat)
-    assert retry_memory(chat_session_ids=[chat.id]) == 0
+    assert retry_memory(chat_session_ids=[chat.id], who=None) == 0
     assert fresh(chat).memory_claim == claim.token
+    assert not AuditEntry.objects.filter(action="memory.retried").exists()

@@ -216,6 +216,11 @@ def test_what_is_remembered_is_in_the_next_turn_between_its_marks(principal: Pri
     assert '- person: "Their sister is called Anna."' in block
 
 
+def test_what_is_remembered_is_also_there_as_data(principal: Principal, chat: ChatSession) -> None:
+    remember(chat, "person", "sister Anna")
+    assert list(ask(principal, chat, "hello").request.memories) == [("person", "sister Anna")]
+
+
 def test_greeting_stays_that_of_who_greeted(principal: Principal, chat: ChatSession) -> None:
     ChatSession.objects.filter(id=chat.id).update(greeting="Milo here!")
     spec = ask(principal, chat, "hello")

@@ -10,8 +10,10 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from chatify.accounts.principal import Principal
+from sessions.personalities import menu_for
 from templates_app import catalogue as module
 from templates_app.actions import (
     Draft,
@@ -20,8 +22,9 @@ from templates_app.actions import (
     save_personality,
     save_selection_rule,
 )
-from templates_app.catalogue import Catalogue, Menu, catalogue, get_template, offers, rules
+from templates_app.catalogue import Catalogue, Menu, catalogue
 from templates_app.models import PromptTemplate, SelectionRule
+from templates_app.selection import Rule
 from tests.selection.conftest import MakeRule, MakeTemplate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,7 +40,15 @@ def queries(ask: Any) -> int:
 
 
 def slugs(tenant_id: UUID) -> list[str]:
-    return list(offers(tenant_id))
+    return list(catalogue.menu(tenant_id).offers)
+
+
+def rules(tenant_id: UUID) -> tuple[Rule, ...]:
+    return catalogue.menu(tenant_id).rules
+
+
+def template(tenant_id: UUID, slug: str) -> PromptTemplate | None:
+    return menu_for(tenant_id, slug).templates.get(slug)
 
 
 def changed_elsewhere(row: PromptTemplate | SelectionRule, **fields: Any) -> None:
@@ -48,7 +59,7 @@ def changed_elsewhere(row: PromptTemplate | SelectionRule, **fields: Any) -> Non
 # Kept ---------------------------------------------------------------------------------------------
 def test_asking_again_costs_nothing(house: House, principal: Principal) -> None:
     assert slugs(principal.tenant_id) == ["milo", "nora", "theo", "vivi"]
-    assert queries(lambda: get_template(principal.tenant_id, "nora")) == 0
+    assert queries(lambda: template(principal.tenant_id, "nora")) == 0
     assert queries(lambda: rules(principal.tenant_id)) == 0
 
 
@@ -61,12 +72,12 @@ def test_after_a_second_one_query_says_that_all_is_as_it_was(house: House, princ
 
 
 def test_unknown_slug_is_looked_up_at_once(house: House, principal: Principal) -> None:
-    assert get_template(principal.tenant_id, "theo") is not None
+    assert template(principal.tenant_id, "theo") is not None
     changed_elsewhere(house["theo"], slug="thea", updated_at=timezone.now())
-    found = get_template(principal.tenant_id, "thea")
+    found = template(principal.tenant_id, "thea")
     assert found is not None
     assert found.id == house["theo"].id
-    assert get_template(principal.tenant_id, "nobody") is None
+    assert template(principal.tenant_id, "nobody") is None
 
 
 def test_tenants_that_were_not_asked_for_lately_are_forgotten(
@@ -138,10 +149,10 @@ def test_tenants_own_stands_in_for_the_shared_one(
     house: House, make_template: MakeTemplate, principal: Principal, stranger: Principal
 ) -> None:
     own = make_template("milo", tenant_id=principal.tenant_id)
-    found = get_template(principal.tenant_id, "milo")
+    found = template(principal.tenant_id, "milo")
     assert found is not None
     assert (found.id, slugs(principal.tenant_id)[0]) == (own.id, "milo")
-    other = get_template(stranger.tenant_id, "milo")
+    other = template(stranger.tenant_id, "milo")
     assert other is not None
     assert other.id == house["milo"].id
 
@@ -151,7 +162,7 @@ def test_other_tenants_personalities_and_rules_are_not_in_it(
 ) -> None:
     own = make_template("ina", tenant_id=stranger.tenant_id)
     make_rule(own, name="Sea", tenant_id=stranger.tenant_id)
-    assert (get_template(principal.tenant_id, "ina"), rules(principal.tenant_id)) == (None, ())
+    assert (template(principal.tenant_id, "ina"), rules(principal.tenant_id)) == (None, ())
     assert [rule.name for rule in rules(stranger.tenant_id)] == ["Sea"]
 
 
@@ -163,6 +174,19 @@ def test_rules_come_by_priority_and_the_tenants_own_first(
     make_rule(house["theo"], name="first", priority=1)
     make_rule(house["theo"], name="off", priority=0, is_active=False)
     assert [rule.name for rule in rules(principal.tenant_id)] == ["first", "own", "shared"]
+
+
+def test_so_many_rules_are_read_and_no_more(
+    house: House, make_rule: MakeRule, principal: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_RULES", 2)
+    make_rule(house["nora"], name="off", priority=0, is_active=False)
+    for number in (3, 1):
+        make_rule(house["nora"], name=f"shared {number}", priority=number)
+    make_rule(house["nora"], name="own 3", priority=3, tenant_id=principal.tenant_id)
+    with capture_logs() as logs:
+        assert [rule.name for rule in rules(principal.tenant_id)] == ["shared 1", "own 3"]
+    assert [entry["event"] for entry in logs] == ["selection_rules_left_out"]
 
 
 def test_shared_rule_leads_to_the_tenants_own_of_that_slug(

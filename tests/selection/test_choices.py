@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import timeit
+from time import thread_time
 from typing import Any
 from uuid import uuid4
 
@@ -12,11 +14,13 @@ from templates_app.selection import (
     MAX_WORDS,
     Offer,
     Rule,
+    Said,
     Situation,
     Words,
     checked_parts_of_day,
     checked_words,
     choose,
+    matching,
     suggest,
     tokens,
 )
@@ -100,6 +104,14 @@ def test_adult_ones_are_passed_over_for_others() -> None:
     assert skipped(**known) == tuple(f"{by}: vivi is for adults" for by in ("preference", "satisfaction", "context"))
 
 
+@pytest.mark.parametrize(("slug", "why"), [("vivi", "for adults"), ("gone", "not on offer")])
+def test_default_says_that_a_preference_was_passed_over(slug: str, why: str) -> None:
+    choice = choose(Situation(preferred=slug), OFFERS, RULES)
+    assert (choice.by, choice.reason) == ("default", f"The preferred one, {slug}, is {why}.")
+    assert choose(Situation(preferred=slug, text="broke up"), OFFERS, RULES).reason == "Love"
+    assert choose(Situation(), OFFERS, RULES).reason == "Nothing else decided."
+
+
 def test_what_is_gone_is_passed_over() -> None:
     known: dict[str, Any] = {"preferred": "gone", "satisfied": {uuid4(): 5.0}, "text": "broke up"}
     gone = (Rule("Old", "gone", Words.of(["broke up"])), LOVE)
@@ -148,6 +160,12 @@ def test_nothing_on_offer_is_an_error() -> None:
         ("my ex", "my next", False),
         ("my ex", "my", False),
         ("break* up", "we are breaking up", True),
+        ("break* up", "breaking it up", False),
+        ("break* up*", "no breaks, upwards!", True),
+        ("break up*", "a break upstairs", True),
+        ("break up*", "outbreak upstairs", False),
+        ("break up", "up we break", False),
+        ("break up", "break upstairs", False),
         ("break-up", "a break up", True),
         ("can't sleep", "I can’t sleep", True),
         ("straße", "STRASSE", True),
@@ -159,12 +177,39 @@ def test_nothing_on_offer_is_an_error() -> None:
     ],
 )
 def test_words_are_compared_whole_and_in_one_case(word: str, text: str, expected: bool) -> None:
-    assert Words.of([word]).come_up(tokens(text)) is expected
+    assert Words.of([word]).come_up(Said.of(tokens(text))) is expected
 
 
 def test_words_of_a_long_message_are_found_at_its_end() -> None:
-    assert Words.of(["my ex", "relation*"]).come_up(tokens("my " * 2500 + "ex"))
-    assert not Words.of(["my ex", "relation*"]).come_up(tokens("my " * 2500))
+    assert Words.of(["my ex", "relation*"]).come_up(Said.of(tokens("my " * 2500 + "ex")))
+    assert not Words.of(["my ex", "relation*"]).come_up(Said.of(tokens("my " * 2500)))
+
+
+LONG = {
+    "folds into much": "\ufdfa" * 8_000,
+    "short words": "a " * 4_000,
+    "one word": "p" * 8_000,
+    "many marks": "a" + "\u0323\u0301" * 4_000,
+    "all parts, in the wrong order": " ".join(f"x{number} a" for number in range(80)),
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_no_message_keeps_an_event_loop_busy(text: str) -> None:
+    phrases = [f"a a x{number}" for number in range(75)] + [f"a* a x{number}" for number in range(75)]
+    words = [*("p" * length + "q*" for length in range(1, 51)), *phrases]
+    assert len(words) == MAX_WORDS
+    rules = [Rule(f"Rule {number}", "nora", Words.of(words)) for number in range(50)]
+    assert matching(text, "day", rules) == []
+    took = min(timeit.repeat(lambda: matching(text, "day", rules), timer=thread_time, number=1, repeat=5))
+    assert took < 0.02, f"{took * 1000:.0f} ms"
+
+
+def test_beginning_of_a_message_counts() -> None:
+    assert matching("my ex " * 5_000, "day", RULES) == [LOVE]
+    assert matching("x " * 480 + "my ex", "day", RULES) == [LOVE]
+    assert matching("x " * 500 + "my ex", "day", RULES) == []
+    assert matching("x" * 994 + " my example", "day", RULES) == [], "a word that is cut is none"
 
 
 def test_words_are_stored_as_they_are_compared() -> None:

@@ -7,14 +7,14 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from chatify.accounts.models import AuditEntry
+from chatify.accounts.models import AuditEntry, User
 from chatify.accounts.principal import Principal
 from chatify.common.errors import InvalidInput
 from templates_app.actions import delete_selection_rule, save_selection_rule
 from templates_app.management.commands.seed_templates import _write_rule
 from templates_app.models import PromptTemplate, SelectionRule
 from templates_app.seeds import RULES, SEEDS
-from templates_app.selection import Words, checked_words, tokens
+from templates_app.selection import Said, Words, checked_words, tokens
 from tests.selection.conftest import MakeRule, MakeTemplate
 
 
@@ -30,7 +30,9 @@ def test_words_are_saved_as_they_are_compared(house: dict[str, PromptTemplate], 
     assert (rule.words, rule.parts_of_day) == (["love"], ["morning", "night"])
 
 
-@pytest.mark.parametrize("wrong", [{"words": ["*"]}, {"parts_of_day": ["noon"]}])
+@pytest.mark.parametrize(
+    "wrong", [{"words": ["*"]}, {"parts_of_day": ["noon"]}, {"name": "two\nlines"}, {"name": "A real person"}]
+)
 def test_wrong_conditions_are_refused(house: dict[str, PromptTemplate], make_rule: MakeRule, wrong: dict) -> None:
     with pytest.raises(InvalidInput) as raised:
         make_rule(house["nora"], **wrong)
@@ -71,13 +73,26 @@ def test_seeded_rule_leads_to_dating_advice() -> None:
 
 @pytest.mark.django_db
 def test_seeding_again_changes_nothing_that_staff_did() -> None:
+    staff = User.objects.create_user("staff@example.com", is_staff=True)
     seed()
-    SelectionRule.objects.update(name="Love", words=["love"])
-    assert "rule Relationships: kept" in seed()
+    rule = SelectionRule.objects.get()
+    rule.name, rule.words = "Love", ["love"]
+    save_selection_rule(rule=rule, who=staff)
+    assert "rule Relationships: kept, because staff changed it" in seed()
     assert list(SelectionRule.objects.values_list("name", "words")) == [("Love", ["love"])]
-    delete_selection_rule(rule=SelectionRule.objects.get(), who=None)
-    seed()
+    delete_selection_rule(rule=rule, who=staff)
+    assert "rule Relationships: deleted by staff, and stays so" in seed()
     assert not SelectionRule.objects.exists()
+
+
+@pytest.mark.django_db
+def test_rule_that_nobody_changed_follows_its_seed() -> None:
+    seed()
+    assert "rule Relationships: unchanged" in seed()
+    SelectionRule.objects.update(words=["as", "seeded", "before"])
+    assert "rule Relationships: updated" in seed()
+    assert SelectionRule.objects.get().words == checked_words(RULES[0].words)
+    assert "rule Relationships: unchanged" in seed()
 
 
 @pytest.mark.django_db
@@ -91,6 +106,23 @@ def test_rule_is_seeded_when_its_personality_is_there(make_template: MakeTemplat
     ("text", "expected"),
     [
         ("My relationship is over", True),
+        ("relationships", True),
+        ("relationship trouble", True),
+        ("relationship problems with him", True),
+        ("a long-distance relationship", True),
+        ("I'm in a new relationship", True),
+        ("my wife and I", True),
+        ("My husband's job", True),
+        ("is my partner right?", True),
+        ("we got married", True),
+        ("a happy marriage", True),
+        ("my love life", True),
+        ("my spouse", True),
+        ("I think I'm in love!", True),
+        ("two lovers", True),
+        ("customer relationship management", False),
+        ("entity-relationship diagrams", False),
+        ("I love tea", False),
         ("I have a crush on somebody at work", True),
         ("We broke up last night", True),
         ("I miss my ex", True),
@@ -103,7 +135,7 @@ def test_rule_is_seeded_when_its_personality_is_there(make_template: MakeTemplat
     ],
 )
 def test_seeded_words_are_about_relationships(text: str, expected: bool) -> None:
-    assert Words.of(RULES[0].words).come_up(tokens(text)) is expected
+    assert Words.of(RULES[0].words).come_up(Said.of(tokens(text))) is expected
 
 
 def test_seeded_rules_lead_to_seeded_personalities() -> None:

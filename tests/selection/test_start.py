@@ -92,8 +92,9 @@ def test_preference_is_part_of_the_profile(alice: ApiClient) -> None:
 def test_preferred_one_that_cannot_be_had_is_passed_over_and_logged(
     alice: ApiClient, server: Server, slug: str, age: int | None
 ) -> None:
-    assert choice(alice, user={"preferred_template": slug, "age": age})[:2] == ("casual_chat", "default")
     why = "not on offer" if slug == "gone" else "for adults"
+    reason = f"The preferred one, {slug}, is {why}."
+    assert choice(alice, user={"preferred_template": slug, "age": age}) == ("casual_chat", "default", reason)
     assert f'"skipped": ["preference: {slug} is {why}"]' in server.log_text()
 
 

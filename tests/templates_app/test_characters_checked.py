@@ -17,6 +17,7 @@ BAD_TEXTS = [
     ("greeting", "Feeling {{ mood }}?", "unknown_variable", "Line 1, column 9: {{ mood }} is not"),
     ("description", "A real human being to talk to.", "claims_human", "Line 1, column 1:"),
     ("name", "Anna, a real person", "claims_human", "Line 1, column 1:"),
+    ("name", "Anna\u202e", "not_single_line", "Line 1, column 5: Line breaks"),
 ]
 
 

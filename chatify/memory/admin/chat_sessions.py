@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from chatify.accounts.admin_base import action, admin_url, dialog, go_to, only
+from chatify.accounts.admin_base import action, admin_url, dialog, go_to, only, staff_of
 from chatify.memory.admin.figures import STYLES, cost_in_words, maker_in_words, tokens_in_words
 from chatify.memory.models import Memory
 from chatify.memory.summaries import retry_memory
@@ -81,7 +81,7 @@ class RememberedChatSessionAdmin(ChatSessionAdmin):
     @admin.action(description="Try memory again", permissions=["end"])
     def retry_memory(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> None:
         """Let workers look at them at once."""
-        count = retry_memory(chat_session_ids=queryset.values_list("id", flat=True))
+        count = retry_memory(chat_session_ids=queryset.values_list("id", flat=True), who=staff_of(request))
         note = "A worker looks at them within seconds."
         self._tell(request, "Tried again", count, note)
 

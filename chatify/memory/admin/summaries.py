@@ -35,7 +35,7 @@ from chatify.accounts.admin_base import (
 from chatify.common.errors import ChatifyError
 from chatify.memory.admin.figures import STYLES, cost_in_words, maker_in_words, tokens_in_words
 from chatify.memory.models import MemoryPrompt
-from chatify.memory.summaries import MAX_EDITED, edit_summary, rebuild_summary
+from chatify.memory.summaries import MAX_EDITED, edit_summary, followers, rebuild_summary
 from sessions.models import Summary
 from templates_app.checks import with_plain_newlines
 
@@ -197,19 +197,22 @@ class SummaryAdmin(WrittenByActions, StaffAdmin[Summary]):
         """Write the text, if it is another one."""
         if "text" in form.changed_data:
             edit_summary(summary_id=obj.id, text=form.cleaned_data["text"], who=staff_of(request))
+            if later := len(followers(obj)):
+                self.message_user(request, f"To be made again after it: {_counted(later)}.", messages.INFO)
 
     @admin.action(description="Make again", permissions=["change"])
     def rebuild(self, request: HttpRequest, queryset: QuerySet[Summary]) -> None:
         """Let workers make them again, out of the same messages."""
-        done = 0
-        for summary_id in queryset.filter(chat_session__deleted_at=None).values_list("id", flat=True):
+        done = list[Summary]()
+        for summary in queryset.filter(chat_session__deleted_at=None):
             try:
-                rebuild_summary(summary_id=summary_id, who=staff_of(request))
-                done += 1
+                rebuild_summary(summary_id=summary.id, who=staff_of(request))
+                done.append(summary)
             except ChatifyError as error:  # it went meanwhile
                 self.message_user(request, error.detail, messages.ERROR)
-        summaries = f"{done} {'summary' if done == 1 else 'summaries'}"
-        text = f"To be made again: {summaries}. Until that is done, the present text is used."
+        later = {id_ for summary in done for id_ in followers(summary)} - {summary.id for summary in done}
+        follow = f", and {_counted(len(later), 'later ')} after that" if later else ""
+        text = f"To be made again: {_counted(len(done))}{follow}. Until that is done, the present text is used."
         nothing = "To be made again: none; summaries of deleted conversations stay as they are."
         self.message_user(request, text if done else nothing, messages.SUCCESS if done else messages.WARNING)
 
@@ -226,3 +229,7 @@ class SummaryAdmin(WrittenByActions, StaffAdmin[Summary]):
         """The same for the one that is open."""
         self.rebuild(request, only(Summary.objects.all(), object_id))
         return go_to(admin_url("chat_sessions_summary", "change", object_id))
+
+
+def _counted(count: int, which: str = "") -> str:
+    return f"{count} {which}{'summary' if count == 1 else 'summaries'}"

@@ -42,7 +42,7 @@ class KindQuery(Query):
 class CorrectionBody(Body):
     """What is true instead."""
 
-    text: Annotated[Line, Field(min_length=1, max_length=MAX_MEMORY), NotBlank]
+    text: Annotated[str, Field(min_length=1, max_length=MAX_MEMORY), Line, NotBlank]
 
 
 class SummaryQuery(Query):

@@ -44,8 +44,10 @@ class MessageBody(Body):
     client_message_id: ClientMessageId | None = Field(
         None, description="Yours to choose; the same one again gives the first answer and no second message."
     )
-    model: Annotated[Line, Field(max_length=120)] | None = None
-    event_id: Annotated[Line, Field(max_length=128)] | None = Field(None, description="Ignored here; as on the socket.")
+    model: Annotated[str, Field(max_length=120), Line] | None = None
+    event_id: Annotated[str, Field(max_length=128), Line] | None = Field(
+        None, description="Ignored here; as on the socket."
+    )
 
 
 class MessageQuery(Query):

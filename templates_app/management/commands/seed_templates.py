@@ -13,6 +13,7 @@ from chatify.accounts.models import AuditEntry
 from templates_app.actions import Draft, save_personality, save_selection_rule
 from templates_app.models import PromptTemplate, SelectionRule
 from templates_app.seeds import RULES, SEEDS, RuleSeed, Seed
+from templates_app.selection import checked_words
 
 _FIELDS = ("name", "description", "greeting", "welcome_back", "adult_only")
 
@@ -56,14 +57,36 @@ def _write(seed: Seed, *, must_overwrite: bool) -> str:
 
 def _write_rule(seed: RuleSeed) -> str:
     known = AuditEntry.objects.filter(action="rule.created", actor_kind=AuditEntry.Actor.SYSTEM)
-    if known.filter(details__name=seed.name).exists():
-        return "kept, or deleted by staff"
+    created = known.filter(details__name=seed.name)
+    if created.exists():
+        return _renew_rule(SelectionRule.objects.filter(id__in=created.values("subject_id")).first(), seed)
     template = PromptTemplate.objects.existing().filter(tenant=None, slug=seed.template).first()
     if template is None:
         return f"not created, because there is no {seed.template}"
     rule = SelectionRule(name=seed.name, words=list(seed.words), template=template, priority=seed.priority)
     save_selection_rule(rule=rule, who=None)
     return "created"
+
+
+def _renew_rule(rule: SelectionRule | None, seed: RuleSeed) -> str:
+    """Bring a rule that was seeded before up to date, unless it is staff's by now."""
+    if rule is None:
+        return "deleted by staff, and stays so"
+    if _is_as_seeded(rule, seed):
+        return "unchanged"
+    changes = AuditEntry.objects.filter(action="rule.changed", subject_id=rule.id)
+    if changes.exclude(actor_kind=AuditEntry.Actor.SYSTEM).exists():
+        return "kept, because staff changed it"
+    rule.name, rule.words, rule.priority = seed.name, list(seed.words), seed.priority
+    save_selection_rule(rule=rule, who=None)
+    return "updated"
+
+
+def _is_as_seeded(rule: SelectionRule, seed: RuleSeed) -> bool:
+    if rule.tenant_id is not None or rule.parts_of_day or not rule.is_active:
+        return False
+    present = (rule.name, rule.words, rule.template.slug, rule.priority)
+    return present == (seed.name, checked_words(seed.words), seed.template, seed.priority)
 
 
 def _draft(seed: Seed) -> Draft:

@@ -24,7 +24,7 @@ from chatify.accounts.people import external_id_of, rename_person, tenants_of
 from chatify.common.api import NO_STORE, PublicView, read_body
 from chatify.common.inputs import Body, Line
 
-Name = Annotated[Line, Field(max_length=80)]
+Name = Annotated[str, Field(max_length=80), Line]
 OldPassword = Annotated[str, Field(max_length=MAX_LENGTH)]
 NewPassword = Annotated[
     str,
@@ -33,7 +33,7 @@ NewPassword = Annotated[
         "without white space; neither a common one nor like the e-mail address or the name."
     ),
 ]
-Token = Annotated[Line, Field(max_length=2000)]
+Token = Annotated[str, Field(max_length=2000), Line]
 
 
 class RegisterBody(Body):
@@ -47,7 +47,7 @@ class RegisterBody(Body):
 class LoginBody(Body):
     """Somebody who signs in."""
 
-    email: Annotated[Line, Field(max_length=MAX_EMAIL)]
+    email: Annotated[str, Field(max_length=MAX_EMAIL), Line]
     password: OldPassword
 
 
@@ -79,8 +79,8 @@ class AskBody(Body):
 class ResetBody(Body):
     """A new password; `uid` and `token` come in the mail."""
 
-    uid: Annotated[Line, Field(max_length=200)]
-    token: Annotated[Line, Field(max_length=200)]
+    uid: Annotated[str, Field(max_length=200), Line]
+    token: Annotated[str, Field(max_length=200), Line]
     new_password: NewPassword
 
 

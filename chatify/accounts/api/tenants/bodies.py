@@ -46,16 +46,16 @@ def _in_future(moment: datetime) -> datetime:
     return moment
 
 
-Name = Annotated[Line, Field(min_length=1, max_length=80), NotBlank]
-TenantName = Annotated[Line, Field(min_length=1, max_length=120), NotBlank]
-Origin = Annotated[Line, Field(max_length=MAX_ORIGIN), AfterValidator(_origin)]
+Name = Annotated[str, Field(min_length=1, max_length=80), Line, NotBlank]
+TenantName = Annotated[str, Field(min_length=1, max_length=120), Line, NotBlank]
+Origin = Annotated[str, Field(max_length=MAX_ORIGIN), Line, AfterValidator(_origin)]
 Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_in_future)]
 
 
 class TenantQuery(Query):
     """Which tenant, for people who own several."""
 
-    tenant: Annotated[Line, Field(max_length=MAX_SLUG)] | None = None
+    tenant: Annotated[str, Field(max_length=MAX_SLUG), Line] | None = None
 
 
 class KeyListQuery(PageQuery, TenantQuery):

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from chatify.llm.providers.offline.games import CHOICES, RIDDLES, guess_the_lie, judge, open_riddle, settle
 from chatify.llm.providers.offline.memory import Memory, recall
 from chatify.llm.providers.offline.phrases import OFFERS, PHRASES, TONES
+from chatify.llm.providers.offline.remembered import a_few, answer_to, as_plan
 from chatify.llm.providers.offline.understand import Heard, hear, short_answer, topic_of
 from chatify.llm.types import ChatRequest
 
@@ -83,7 +84,7 @@ def reply_to(request: ChatRequest) -> str:
     """The reply to the last messages of a request."""
     memory = recall(request)
     voice = Voice(request, memory, _tones(request, memory))
-    heard = [one for text in memory.new for one in hear(text)] or [Heard("default")]
+    heard = [one for text in memory.new for one in _hear(text, memory)] or [Heard("default")]
     grave = next((one for one in heard if one.kind in _ALONE), None)
     if grave:
         return voice.say(grave.kind)[0]
@@ -95,9 +96,19 @@ def reply_to(request: ChatRequest) -> str:
     return "\n\n".join(paragraph.strip() for paragraph in paragraphs if paragraph.strip())
 
 
+def _hear(text: str, memory: Memory) -> list[Heard]:
+    """What a message says; a question about somebody or something that is remembered is heard as that."""
+    heard = list(hear(text))
+    answer = None if any(one.kind in _ALONE for one in heard) else answer_to(text, (*memory.people, *memory.known))
+    if answer is None:
+        return heard
+    asked = Heard("recalled", answer) if answer else Heard("recall_unknown")
+    return [*(one for one in heard if one.kind in _SOCIAL), asked]
+
+
 def _answer(voice: Voice, heard: list[Heard]) -> tuple[str, str]:
     kinds = [one.kind for one in heard]
-    if voice.memory.is_repeated and not set(kinds) & {"greeting", "human", *OFFERS.values()}:
+    if voice.memory.is_repeated and not set(kinds) & {"greeting", "human", "recalled", *OFFERS.values()}:
         return voice.say("repeat")
     socials = [kind for kind in _SOCIAL if kind in kinds and not (kind == "greeting" and "name" in kinds)]
     mains = _unlike([one for one in heard if one.kind not in _SOCIAL and not (socials and one.kind in _WEAK)])
@@ -140,8 +151,21 @@ def _ask(voice: Voice, mains: Sequence[Heard]) -> str:
         return ""
     if _can_come_back(voice):
         return voice.say("callback")[1]
+    if voice.memory.is_first and not mains:
+        taken_up = _take_up(voice)
+        if taken_up:
+            return taken_up
     asks = voice.say("opener")[1]
     return asks if voice.memory.is_first else f"{voice.say('segue')[0]} {asks}"
+
+
+def _take_up(voice: Voice) -> str:
+    """A question about something that another conversation left: a plan, else something the user likes."""
+    for kind, words_of in (("plan", as_plan), ("like", str)):
+        text = next((text for known, text in voice.memory.known if known == kind), "")
+        if text:
+            return voice.say(f"last_time_{kind}", words_of(text))[1]
+    return ""
 
 
 def _can_come_back(voice: Voice) -> bool:
@@ -176,11 +200,14 @@ def _remember(voice: Voice) -> tuple[str, str]:
     facts += [f"you like {like}" for like in dict.fromkeys(memory.likes[-2:])]
     if memory.earlier and memory.earlier not in memory.likes:
         facts.append(f"we spoke of {memory.earlier}")
+    earlier = [words for words in a_few((*memory.people, *memory.known)) if words not in facts]
+    facts += earlier
     if not memory.name and "name" in " ".join(memory.new).lower():
         return voice.say("recall_no_name")
     if not facts:
         return voice.say("recall_nothing")
-    return voice.say("recall", " and ".join([", ".join(facts[:-1]), facts[-1]] if facts[1:] else facts))
+    kind = "recall_earlier" if earlier else "recall"
+    return voice.say(kind, " and ".join([", ".join(facts[:-1]), facts[-1]] if facts[1:] else facts))
 
 
 def _riddle(voice: Voice) -> tuple[str, str]:

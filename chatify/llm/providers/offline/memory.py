@@ -1,10 +1,11 @@
-"""What the conversation so far says: the companion keeps nothing, it reads the context again at every turn."""
+"""What is known so far: the companion keeps nothing, it reads the context and what is recalled again at every turn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chatify.llm.providers.offline.remembered import Known, can_say, told_ones
 from chatify.llm.providers.offline.understand import hear, is_grave, told_age, told_name
 from chatify.llm.types import ChatMessage, ChatRequest
 
@@ -15,7 +16,10 @@ _MAX_READ = 300  # what is longer is not searched for subjects again at every tu
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The conversation before this turn, and the user's messages that this turn answers."""
+    """The conversation before this turn, and the user's messages that this turn answers.
+
+    `known` is what other conversations left, as far as it can be said; `people` are those that this one named.
+    """
 
     new: tuple[str, ...]
     name: str = ""
@@ -23,6 +27,8 @@ class Memory:
     earlier: str = ""
     last_reply: str = ""
     said: str = ""
+    known: tuple[Known, ...] = ()
+    people: tuple[Known, ...] = ()
     is_first: bool = True
     is_grave: bool = False
     is_minor: bool = False
@@ -38,13 +44,16 @@ def recall(request: ChatRequest) -> Memory:
     told = [name for name in map(told_name, [*before, *new]) if name]
     ages = [age for age in map(told_age, [*before, *new]) if age is not None]
     subjects = _subjects(before)
+    named = [text for kind, text in request.memories if kind == "name"]
     return Memory(
         new=tuple(new),
-        name=told[-1] if told else " ".join(request.user_name.split())[:30],
+        name=" ".join((told[-1] if told else request.user_name or "".join(named[:1])).split())[:30],
         likes=tuple(words for kind, words in subjects if kind == "like"),
         earlier=subjects[-1][1] if subjects else "",
         last_reply=replies[-1] if replies else "",
         said="\n".join(replies),
+        known=tuple(one for one in request.memories if can_say(one)),
+        people=tuple(filter(can_say, told_ones([text for text in before if len(text) <= _MAX_READ]))),
         is_first=not any(message.role == "assistant" for message in _after_first_user(old)),
         is_grave=any(is_grave(text) for text in before[-_GRAVE_FOR:]),
         is_minor=bool(ages) and ages[-1] < 18,

@@ -43,7 +43,7 @@ class Heard:
 
 def hear(text: str) -> tuple[Heard, ...]:
     """What a message says: something grave or strange alone, else social kinds and a main kind (or two)."""
-    plain = _plain(text)
+    plain = as_typed(text)
     alone = _first(GRAVE, plain) or _strange(plain)
     if alone:
         return (alone,)
@@ -83,7 +83,12 @@ def topic_of(text: str) -> str:
 
 def is_grave(text: str) -> bool:
     """Whether a text speaks of harm: nothing to play with."""
-    return _first(GRAVE, _plain(text)) is not None
+    return _first(GRAVE, as_typed(text)) is not None
+
+
+def as_typed(text: str) -> str:
+    """The text on one line, with apostrophes as typewriters have them."""
+    return " ".join(text.translate(_APOSTROPHES).split())
 
 
 def turn_around(words: str) -> str:
@@ -94,15 +99,11 @@ def turn_around(words: str) -> str:
 
 def short_answer(text: str) -> str:
     """A short answer as it can be said back ("maybe jazz" is "jazz"), or nothing if it is a sentence or long."""
-    plain = FILLER.sub("", _plain(text))
+    plain = FILLER.sub("", as_typed(text))
     words = re.sub(r"[^\w\s'-]", "", plain).split()
     if len(words) > _FEW_WORDS or NO_ANSWER.search(plain) or NO_ECHO.search(plain):
         return ""
     return turn_around(" ".join(word for word in words if len(word) <= 30))
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.translate(_APOSTROPHES).split())
 
 
 def _first(rules: Rules, plain: str) -> Heard | None:

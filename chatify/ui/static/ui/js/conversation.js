@@ -20,7 +20,7 @@ const REASONS = {
   satisfaction: (reason) => `Chosen because you liked it: ${reason}`,
   context: (topic) => `Chosen for the topic “${topic}”`,
   time: (rule) => `Chosen for the time of day: ${rule}`,
-  default: () => "Chosen by default",
+  default: (reason) => `Chosen by default: ${reason}`,
 };
 
 export class Conversation {
