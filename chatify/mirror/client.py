@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import firebase_admin
 import google.auth.credentials
@@ -13,7 +13,17 @@ from firebase_admin import credentials, firestore
 from google.cloud.firestore import Client
 
 _lock = Lock()
-_app: tuple[int, firebase_admin.App] | None = None
+
+
+class _Made(NamedTuple):
+    """A client, and the process that it works in."""
+
+    pid: int
+    app: firebase_admin.App
+    client: Client
+
+
+_made: _Made | None = None
 
 
 class MirrorOff(RuntimeError):
@@ -31,25 +41,33 @@ class _Anonymous(credentials.Base):  # type: ignore[misc]  # firebase_admin ship
 
 
 def client() -> Client:
-    """The client of this process, for all its threads. Raises MirrorOff, or ValueError and OSError of credentials."""
-    global _app
+    """The client of this process, for all its threads. Raises MirrorOff, or ValueError, OSError, GoogleAuthError."""
+    global _made
     if not settings.FIRESTORE_IS_ON:
         raise MirrorOff
     with _lock:
-        if _app is None or _app[0] != os.getpid():
-            _app = os.getpid(), _make_app()
-        made: Client = firestore.client(_app[1])
-        return made
+        if _made is None or _made.pid != os.getpid():
+            _made = _make()
+        return _made.client
 
 
 def close() -> None:
     """Let the connection go; the next `client()` makes another one."""
-    global _app
+    global _made
     with _lock:
-        if _app is not None and _app[0] == os.getpid():
-            firestore.client(_app[1]).close()
-            firebase_admin.delete_app(_app[1])
-        _app = None
+        if _made is not None and _made.pid == os.getpid():
+            _made.client.close()  # type: ignore[no-untyped-call]
+            firebase_admin.delete_app(_made.app)
+        _made = None
+
+
+def _make() -> _Made:
+    app = _make_app()
+    try:
+        return _Made(os.getpid(), app, firestore.client(app))  # credentials are looked for here
+    except BaseException:
+        firebase_admin.delete_app(app)
+        raise
 
 
 def _make_app() -> firebase_admin.App:

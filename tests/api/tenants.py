@@ -15,7 +15,10 @@ ALL = ("chat", "templates", "knowledge", "admin")
 def insert_tenant(server: Server) -> str:
     """A new tenant's id."""
     id_ = uuid4()
-    sql = "insert into accounts_tenant (id, slug, name, allowed_origins, created_at) values (?, ?, 'New', '[]', ?)"
+    sql = (
+        "insert into accounts_tenant (id, slug, name, allowed_origins, firestore_prefix, created_at)"
+        " values (?, ?, 'New', '[]', '', ?)"
+    )
     change_rows(server, sql, _id(server, str(id_)), f"t-{id_}", _now())
     return str(id_)
 
