@@ -209,6 +209,7 @@ def test_beginning_of_a_message_counts() -> None:
     assert matching("my ex " * 5_000, "day", RULES) == [LOVE]
     assert matching("x " * 480 + "my ex", "day", RULES) == [LOVE]
     assert matching("x " * 500 + "my ex", "day", RULES) == []
+    assert matching("\ufdfa" * 200 + " my ex", "day", RULES) == [], "3,600 code points when it is folded"
     assert matching("x" * 994 + " my example", "day", RULES) == [], "a word that is cut is none"
 
 
