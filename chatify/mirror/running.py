@@ -133,7 +133,7 @@ class Running:
         log.info("firestore_relay_stopped")
 
     def _hang_up(self) -> None:
-        """New connections come up at once: one that gRPC has kept through a long absence waits for up to two minutes."""
+        """New connections come up at once; one that gRPC kept through a long absence waits up to two minutes."""
         self._inbound.close()
         connection_to_firestore.close()
         with suppress(DatabaseError):
