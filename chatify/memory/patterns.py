@@ -224,6 +224,12 @@ NO_CALLED = _any(
 )
 """Words that begin with a capital letter and are nobody's name."""
 
+LOSS = re.compile(r"\b(?:died|dies|dead|passed away|killed|funeral|buried|miscarriage|late)\b", re.IGNORECASE)
+"""Whoever is gone is nobody to ask about."""
+
+SOMEBODY = re.compile(rf"(?:my|their) (?:\w+ )?{_KIN}\b", re.IGNORECASE)
+"""People are no tastes."""
+
 THEIRS = {
     "i": "they", "i'm": "they're", "i've": "they've", "i'll": "they'll", "i'd": "they'd", "me": "them", "my": "their",
     "mine": "theirs", "myself": "themself", "am": "are", "we": "they", "us": "them", "our": "their", "ours": "theirs",
@@ -248,7 +254,7 @@ TOPICS = {
         "work": r"work\b|job\b|boss\b|office|meetings?\b|colleague|deadline|interview",
         "school": r"school|exams?\b|study|studies|studying|homework|university|college|thesis",
         "family": r"my (?:\w+ )?(?:mother|mum|mom|father|dad|parents|sister|brother|family|son|daughter|kids)\b",
-        "love": r"relationship|boyfriend|girlfriend|dating|marriage|wedding|break-?up|in love",
+        "relationships": r"relationship|boyfriend|girlfriend|dating|marriage|wedding|break-?up|in love",
         "health": r"doctor|hospital|headache|therapy|diet|sleep\b|insomnia",
     }.items()
 }

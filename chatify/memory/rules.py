@@ -12,6 +12,7 @@ from chatify.memory.patterns import (
     DISLIKES,
     END,
     LIKES,
+    LOSS,
     MOOD,
     NAMES,
     NO_CALLED,
@@ -19,6 +20,7 @@ from chatify.memory.patterns import (
     QUOTED,
     RULES,
     SENTENCE,
+    SOMEBODY,
     THEIRS,
     TOPICS,
     UNSURE,
@@ -37,7 +39,7 @@ _ASKING = re.compile(
     r"(?:and |but |so )?(?:do|does|did|can|could|what|who|why|how|when|where|which|is|are|will|shall|guess)\b",
     re.IGNORECASE,
 )
-_TAIL = re.compile(r"(?:\s+(?:now|today|too|and|or|so|again|here))+$", re.IGNORECASE)
+_TAIL = re.compile(r"(?:\s+(?:now|today|too|and|or|so|again|here|any ?more|any longer))+$", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"'s$")
 _ITEM = re.compile(r"(?:[\w'&-]+ ){0,2}[\w'&-]+")
 _NO_ITEM = re.compile(
@@ -82,7 +84,7 @@ def _told(sentence: str) -> Iterator[Statement]:
     for rule in RULES:
         for match in rule.pattern.finditer(sentence):
             text = _text(rule, match)
-            if text:
+            if text and not (rule.kind == Memory.Kind.PERSON and LOSS.search(sentence)):
                 yield rule.kind, text
 
 
@@ -104,7 +106,7 @@ def _items(match: re.Match[str]) -> Iterator[str]:
     items = [cut]
     if cut == first:
         items += _further(others)
-    yield from filter(None, (_kept(item) for item in items))
+    yield from (kept for item in items if (kept := _kept(item)) and not SOMEBODY.match(kept))
 
 
 def _further(others: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from chatify.accounts.audit import Who, record
 from chatify.accounts.models import User
 from chatify.accounts.usage import add_tokens
-from chatify.common.errors import NotFound
+from chatify.common.errors import Conflict, NotFound
 from chatify.events.bus import emit
 from chatify.memory.claims import Claim, give_back, give_back_done, lock
 from chatify.memory.summarizing import Made, Source
@@ -127,6 +127,22 @@ def retry_memory(*, chat_session_ids: Iterable[UUID], who: Who) -> int:
     for row in rows:
         record("memory.retried", who=who, tenant_id=row.tenant_id, subject_id=row.id)
     return _make_due(ChatSession.objects.filter(id__in=[row.id for row in rows]))
+
+
+@transaction.atomic
+def rebuild_memories(*, chat_session_id: UUID, who: Who) -> None:
+    """Have the whole of an ended chat session searched for memories again; what was forgotten stays so.
+
+    Raises NotFound, Conflict (`not_ended`).
+    """
+    row = ChatSession.objects.existing().select_for_update().filter(id=chat_session_id).first()
+    if row is None:
+        raise NotFound("There is no such chat session.")
+    if row.status != ChatSession.Status.ENDED:
+        raise Conflict("Memories are looked for when a chat session has ended.", code="not_ended")
+    ChatSession.objects.filter(id=row.id).update(facts_seq=0)
+    _make_due(ChatSession.objects.filter(id=row.id))
+    record("memory.rebuilt", who=who, tenant_id=row.tenant_id, subject_id=row.id)
 
 
 def _make_due(rows: ChatSessionQuerySet) -> int:

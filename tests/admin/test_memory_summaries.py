@@ -12,6 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from chatify.accounts.models import AuditEntry, User
+from chatify.common.errors import Conflict, NotFound
+from chatify.memory.summaries import rebuild_memories
 from sessions.models import ChatSession, Summary
 
 LIST = "/admin/chat_sessions/summary/"
@@ -265,6 +267,26 @@ def test_failure_is_shown_and_tried_again_at_once(staff: Client, root: User, cha
     assert chat_session.memory_due_at < later
     assert (chat_session.memory_attempts, chat_session.memory_error) == (0, "")
     assert AuditEntry.objects.get(action="memory.retried").actor_id == root.id
+
+
+def test_memories_of_an_ended_conversation_are_looked_for_again(staff: Client, chat_session: ChatSession) -> None:
+    _set(chat_session, facts_seq=2)
+    assert "rebuild_memories_this" not in _read(staff, _chat(chat_session))  # it goes on
+    _set(chat_session, status="ended", memory_due_at=None)
+    assert "rebuild_memories_this" in _read(staff, _chat(chat_session))
+    answer = staff.post(_chat(chat_session, "rebuild_memories_this"), CONFIRMED)
+    assert "Looked for memories again: 1 conversation." in _read(staff, answer.headers["HX-Redirect"])
+    chat_session.refresh_from_db()
+    assert (chat_session.facts_seq, chat_session.memory_due_at is None) == (0, False)
+    assert AuditEntry.objects.filter(action="memory.rebuilt").exists()
+
+
+def test_memories_of_a_conversation_that_goes_on_are_not_looked_for(chat_session: ChatSession) -> None:
+    with pytest.raises(Conflict, match="has ended"):
+        rebuild_memories(chat_session_id=chat_session.id, who=None)
+    _set(chat_session, deleted_at=timezone.now())
+    with pytest.raises(NotFound):
+        rebuild_memories(chat_session_id=chat_session.id, who=None)
 
 
 def test_failing_ones_are_found_and_tried_again_together(

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from chatify.accounts.models import AuditEntry, User
 from chatify.accounts.principal import Principal
 from chatify.common.errors import InvalidInput
+from chatify.memory.rules import topics_in
 from templates_app.actions import delete_selection_rule, save_selection_rule
 from templates_app.management.commands.seed_templates import _write_rule
 from templates_app.models import PromptTemplate, SelectionRule
@@ -141,3 +142,8 @@ def test_seeded_words_are_about_relationships(text: str, expected: bool) -> None
 def test_seeded_rules_lead_to_seeded_personalities() -> None:
     assert {rule.template for rule in RULES} <= {seed.slug for seed in SEEDS}
     assert all(checked_words(rule.words) for rule in RULES)
+
+
+def test_topic_that_memory_finds_leads_to_the_seeded_personality() -> None:
+    (topic,) = topics_in("My boyfriend wants a break, and our relationship is hard.")
+    assert Words.of(RULES[0].words).come_up(Said.of(tokens(topic)))

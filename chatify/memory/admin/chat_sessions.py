@@ -13,7 +13,7 @@ from django.utils import timezone
 from chatify.accounts.admin_base import action, admin_url, dialog, go_to, only, staff_of
 from chatify.memory.admin.figures import STYLES, cost_in_words, maker_in_words, tokens_in_words
 from chatify.memory.models import Memory
-from chatify.memory.summaries import retry_memory
+from chatify.memory.summaries import rebuild_memories, retry_memory
 from sessions.admin import ChatSessionAdmin
 from sessions.models import ChatSession, Summary
 
@@ -50,7 +50,7 @@ class RememberedChatSessionAdmin(ChatSessionAdmin):
     change_form_template = "memory/admin_chat_session.html"
     list_filter = (*ChatSessionAdmin.list_filter, MemoryFilter)
     actions = (*ChatSessionAdmin.actions, "retry_memory")
-    actions_detail = ("retry_memory_this", *ChatSessionAdmin.actions_detail)
+    actions_detail = ("retry_memory_this", "rebuild_memories_this", *ChatSessionAdmin.actions_detail)
 
     class Media:
         css = STYLES
@@ -70,12 +70,17 @@ class RememberedChatSessionAdmin(ChatSessionAdmin):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Another try only where one is waited for."""
+        """Another try only where one is waited for; memories anew only where they have been looked for."""
+        rows = ChatSession.objects.existing()
+        waits = rows.filter(memory_due_at__isnull=False, memory_claim=None)
+        is_over = rows.filter(status=ChatSession.Status.ENDED)
+        hidden = [
+            name
+            for name, theirs in (("retry_memory_this", waits), ("rebuild_memories_this", is_over))
+            if not only(theirs, object_id).exists()
+        ]
         found = super().get_actions_detail(request, object_id)
-        waits = ChatSession.objects.existing().filter(memory_due_at__isnull=False, memory_claim=None)
-        if only(waits, object_id).exists():
-            return found
-        return [one for one in found if not one.action_name.endswith("retry_memory_this")]
+        return [one for one in found if not one.action_name.endswith(tuple(hidden))]
 
     # Actions
     @admin.action(description="Try memory again", permissions=["end"])
@@ -94,6 +99,20 @@ class RememberedChatSessionAdmin(ChatSessionAdmin):
     def retry_memory_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
         """The same for the one that is open."""
         self.retry_memory(request, only(ChatSession.objects.all(), object_id))
+        return go_to(admin_url("chat_sessions_chatsession", "change", object_id))
+
+    @action(
+        description="Look for memories again", icon="manage_search", permissions=["end"],
+        dialog=dialog(
+            "Look for memories again?", "All that the person said is searched once more. What they had corrected or "
+            "forgotten stays as it is.", "Look again"
+        ),
+    )  # fmt: skip
+    def rebuild_memories_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+        """Have a worker find the facts of an ended conversation anew."""
+        for row in only(ChatSession.objects.all(), object_id):
+            rebuild_memories(chat_session_id=row.id, who=staff_of(request))
+            self._tell(request, "Looked for memories again", 1, "A worker does it within seconds.")
         return go_to(admin_url("chat_sessions_chatsession", "change", object_id))
 
 
