@@ -139,7 +139,7 @@ def test_transcript_takes_as_many_queries_for_many(
     staff: Client, start: Start, django_assert_max_num_queries: MaxQueries
 ) -> None:
     chat_session = start(texts=["text"] * 150)
-    with django_assert_max_num_queries(11):  # type: ignore[attr-defined]
+    with django_assert_max_num_queries(12):  # type: ignore[attr-defined]
         _read(staff, _page(chat_session))
 
 
