@@ -93,6 +93,8 @@ def save_personality(
         template.current_version = _add_version(template, draft, author, origin)
         template.save(update_fields=["current_version", "updated_at"])
     emit("template.changed", tenant_id=template.tenant_id, subject_id=template.id)
+    if before is not None and before.tenant_id != template.tenant_id:  # it is not where it was any more
+        emit("template.changed", tenant_id=before.tenant_id, subject_id=template.id)
     _record("template.changed" if before is not None else "template.created", template, who, origin)
     return template
 

@@ -153,7 +153,7 @@ def _chat_session_payload(row: ChatSession, summary: str | None) -> Payload:
         "mode": row.mode,
         "title": mask(row.title),
         "last_activity": row.last_activity,
-        "message_count": row.last_seq,
+        "message_count": row.last_seq - (row.running_reply_id is not None),  # what is being written is not there yet
         "total_tokens_used": row.total_tokens_used,
         "summary": mask(summary or ""),
         "started": row.created_at,

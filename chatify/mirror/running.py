@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from time import monotonic
 
 import structlog
-from django.db import DatabaseError, connection, reset_queries
+from django.db import DatabaseError, InterfaceError, connection, reset_queries
 
 from chatify.events import bus
 from chatify.events.bus import Event
@@ -42,6 +43,7 @@ class Running:
         self._news = threading.Event()
         self._thread = threading.Thread(target=self.run, name="firestore-relay", daemon=True)
         self._failures = 0
+        self._deaf, self._hear_again_at = 0, float("-inf")
 
     def start(self) -> None:
         """Start the thread."""
@@ -97,7 +99,7 @@ class Running:
         except LeaseLost:
             log.warning("firestore_lease_lost")
             return STANDBY_SECONDS
-        except (Away, DatabaseError) as error:
+        except (Away, DatabaseError, InterfaceError) as error:
             kind = error.kind if isinstance(error, Away) else type(error).__name__
             return self._back_off(kind, str(error))
         except Exception as error:  # whatever it is: the relay must not end, or nobody delivers any more
@@ -111,12 +113,18 @@ class Running:
 
     def _hear(self, done: Round) -> None:
         if not done.is_ours:
-            self._inbound.close()
+            with suppress(Exception):
+                self._inbound.close()
+            return
+        if monotonic() < self._hear_again_at:
             return
         try:
             self._inbound.step(connection_to_firestore.client())
-        except Exception:  # what comes in must not keep back what goes out
-            log.exception("firestore_inbound_failed")
+            self._deaf = 0
+        except Exception as error:  # what comes in must not keep back what goes out
+            self._deaf += 1
+            self._hear_again_at = monotonic() + min(MAX_BACKOFF_SECONDS, 2.0**self._deaf)
+            log.warning("firestore_inbound_failed", kind=type(error).__name__, exc_info=self._deaf == 1)
 
     def _back_off(self, kind: str, detail: str) -> float:
         seconds = min(MAX_BACKOFF_SECONDS, 2.0**self._failures)
@@ -127,17 +135,18 @@ class Running:
         return seconds
 
     def _end(self) -> None:
-        with suppress(DatabaseError):
+        with suppress(DatabaseError, InterfaceError):
             self._relay.lease.release()
         self._hang_up()
         log.info("firestore_relay_stopped")
 
     def _hang_up(self) -> None:
         """New connections come up at once; one that gRPC kept through a long absence waits up to two minutes."""
-        self._inbound.close()
-        connection_to_firestore.close()
-        with suppress(DatabaseError):
-            connection.close()
+        for close in (self._inbound.close, connection_to_firestore.close, connection.close):
+            try:
+                close()
+            except Exception:  # the relay must not end, or nobody delivers any more
+                log.exception("firestore_not_hung_up")
 
 
 def _pause_after(done: Round) -> float:

@@ -21,7 +21,17 @@ from chatify.accounts.models import Tenant
 from chatify.common.errors import InvalidInput
 from chatify.common.strict_json import is_storable
 from chatify.events.models import OutboxRow
-from chatify.mirror.comparing import DIGEST, VERSIONED, Outcome, Verdict, base_of, compare, plain, version_of
+from chatify.mirror.comparing import (
+    DIGEST,
+    VERSIONED,
+    Outcome,
+    Verdict,
+    base_of,
+    compare,
+    is_untouched,
+    plain,
+    version_of,
+)
 from chatify.mirror.models import InboundReport
 from chatify.mirror.paths import TEMPLATES
 from chatify.mirror.payloads import template_payload
@@ -176,6 +186,8 @@ def _verdict(document: Document, template: PromptTemplate | None, also_ours: fro
     if template is None:
         return compare(document.fields, None)
     ours = template_payload(template)
+    if ours is not None and is_untouched(document.fields) and document.fields.get("tenant") != ours["tenant"]:
+        return Verdict(Outcome.STALE)  # we wrote it there for another tenant, which was here before
     number = version_of(document.fields)
     past = None if number is None else template.versions.filter(number=number).first()
     verdict = compare(document.fields, ours, None if past is None else _values_of(past), also_ours)

@@ -56,7 +56,7 @@ def after(inbound: Inbound, client: Client, predicate: Callable[[], Any]) -> Any
         inbound.step(client)
         return predicate()
 
-    return wait_until(is_so)
+    return wait_until(is_so, 30)
 
 
 def versions(template: PromptTemplate) -> list[PromptVersion]:

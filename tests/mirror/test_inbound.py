@@ -11,6 +11,7 @@ from google.cloud.firestore import DELETE_FIELD, Client, DocumentReference, GeoP
 from chatify.accounts.actions import ensure_tenant
 from chatify.accounts.models import AuditEntry
 from chatify.events.models import OutboxRow
+from chatify.mirror.comparing import sign
 from chatify.mirror.listening import Inbound
 from chatify.mirror.models import InboundReport
 from chatify.mirror.payloads import template_payload
@@ -339,3 +340,19 @@ def test_edit_of_what_is_deleted_here_is_reported(mirror: Client, inbound: Inbou
     inbound.step(mirror)
     assert report("conflict").content["name"] == "Ine"
     assert not PromptTemplate.objects.exists()
+
+
+def test_what_we_wrote_for_another_tenant_is_none_of_this_ones(mirror: Client, inbound: Inbound) -> None:
+    template = personality()
+    path = mirrored(mirror, template)
+    theirs = {
+        **(mirror.document(path).get().to_dict() or {}),
+        "tenant": "other",
+        "system_prompt": "SECRET",
+        "version": 9,
+    }
+    mirror.document(path).set(sign({name: value for name, value in theirs.items() if name != "digest"}))
+    inbound.step(mirror)
+    after(inbound, mirror, lambda: is_written_again(template))
+    assert not template.versions.filter(system_prompt="SECRET").exists()
+    assert not InboundReport.objects.exists()

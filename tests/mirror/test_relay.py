@@ -461,3 +461,23 @@ def test_tenants_do_not_share_documents(mirror: Client, principal: Principal, ch
     deliver()
     assert (document(mirror, "prompt_templates/plain") or {})["name"] == "Plain"
     assert (document(mirror, "prompt_templates/demo.plain") or {})["name"] == "Ours"
+
+
+def test_personality_that_changes_its_tenant_leaves_its_old_place(mirror: Client, principal: Principal) -> None:
+    template = PromptTemplate(slug="ina", name="Ina", description="Ina.")
+    save_personality(template=template, draft=Draft("You are Ina, an AI."))
+    deliver()
+    assert document(mirror, "prompt_templates/ina") is not None
+    template.tenant_id = principal.tenant_id
+    save_personality(template=template, draft=Draft("You are Ina, an AI."))
+    deliver()
+    assert document(mirror, "prompt_templates/ina") is None
+    assert document(mirror, "prompt_templates/demo.ina") is not None
+
+
+def test_reply_that_is_being_written_is_not_counted(mirror: Client, principal: Principal, chat: ChatSession) -> None:
+    ask(principal, chat, "hello")
+    deliver()
+    found = session_document(mirror, chat)
+    assert found is not None
+    assert (found["message_count"], contents(mirror, chat)) == (1, ["hello"])

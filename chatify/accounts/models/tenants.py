@@ -36,9 +36,13 @@ class Tenant(models.Model):
         help_text="Chat sessions without activity for so many days are erased. Empty: they are kept.",
     )  # fmt: skip
     firestore_prefix = models.CharField(
-        max_length=200, blank=True, default="", db_default="", help_text="Document below which its collections are in Firestore, such as "
-        "tenants/acme. Empty: they are at the top, together with those of others without one.",
-    )  # fmt: skip
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Document below which its collections are in Firestore, such as tenants/acme. Empty: they are at the "
+        "top, together with those of others without one.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
