@@ -114,6 +114,7 @@ def _remove(firestore: Client, extras: list[Suspect], change: Change) -> int:
     lost = [suspect for suspect in extras if _would_be_lost(suspect)]
     change.kept = [suspect.finding for suspect in lost]
     wanted = [suspect for suspect in extras if suspect not in lost]
+    wanted.sort(key=lambda suspect: suspect.key.kind is Kind.CHAT_SESSION)  # by these their messages are found
     return sum(_delete(firestore, wanted[at : at + BATCH_WRITES]) for at in range(0, len(wanted), BATCH_WRITES))
 
 

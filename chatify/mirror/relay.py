@@ -23,6 +23,7 @@ from chatify.mirror import meters
 from chatify.mirror.client import client
 from chatify.mirror.paths import DocKey, Kind, Place, path_of
 from chatify.mirror.payloads import is_mirrored, keys_of, message_keys, payloads_of, places
+from chatify.mirror.scopes import places_left
 from chatify.mirror.sink import NAME
 from chatify.mirror.writing import BATCH_WRITES, COMMIT_SECONDS, ERRORS, REFUSALS, Away, Operation, Writer
 
@@ -115,6 +116,8 @@ class Relay:
         lost = [key for key in keys if key.tenant_id is not None and key.tenant_id not in where]
         writer.written.update(lost)  # with a tenant that is gone, where its documents are
         try:
+            for tenant_id, place in places_left(where):
+                _clear(writer, [key for key in keys if key.tenant_id == tenant_id], place)
             for kind in _ORDER:
                 some = [key for key in keys if key.kind is kind and key not in writer.written]
                 if kind is Kind.TEMPLATE and some and self._look is not None:
@@ -197,6 +200,22 @@ def _write_transcript(writer: Writer, key: DocKey, where: dict[UUID, Place]) -> 
         writer.refused[key] = refused[0]
     else:
         writer.written.add(key)
+
+
+def _clear(writer: Writer, keys: list[DocKey], place: Place) -> None:
+    """What is gone goes from a place as well that its tenant has left, and no rebuild has cleared yet. Raises Away."""
+    where = {key.tenant_id: place for key in keys if key.tenant_id is not None}
+    gone = [key for key, payload in payloads_of(key for key in keys if key.kind is not Kind.TRANSCRIPT).items()
+            if payload is None]  # fmt: skip
+    # Under keys of their own: only at their present place are they done with.
+    writer.write(Operation(_elsewhere(key, place), path_of(key, where), None) for key in gone)
+    for key in keys:
+        if key.kind is Kind.TRANSCRIPT and not is_mirrored(key):
+            writer.delete_collection(_elsewhere(key, place), path_of(key, where))
+
+
+def _elsewhere(key: DocKey, place: Place) -> DocKey:
+    return key._replace(id=f"{place.prefix}/{key.id}")
 
 
 def _operations(keys: Iterable[DocKey], where: dict[UUID, Place]) -> Iterator[Operation]:

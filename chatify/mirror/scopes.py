@@ -108,6 +108,17 @@ def left_behind(tenant_id: UUID) -> list[str]:
     return list(row.position.get("from", [])) if row else []
 
 
+def places_left(places: Mapping[UUID, Place]) -> list[tuple[UUID, Place]]:
+    """Where else documents of these tenants, whose places these are, may still be."""
+    names = {f"{MOVED}{tenant_id}": tenant_id for tenant_id in places}
+    rows = MirrorCursor.objects.filter(name__in=names)
+    return [
+        (names[row.name], places[names[row.name]]._replace(prefix=prefix))
+        for row in rows
+        for prefix in row.position.get("from", [])
+    ]
+
+
 def moved_tenants() -> list[str]:
     """The slugs of the tenants that have left a place, and were not rebuilt since."""
     names = MirrorCursor.objects.filter(name__startswith=MOVED).values_list("name", flat=True)
@@ -136,6 +147,8 @@ def _note_move(tenant: Tenant, was: str) -> None:
     left = [*row.position.get("from", []), was]
     row.position["from"] = sorted({prefix for prefix in left if prefix != tenant.firestore_prefix})
     row.save()
+    # Runs that were stopped begin anew: they went through places in an order in which this one was another's.
+    MirrorCursor.objects.filter(position__has_key="is_last").delete()
 
 
 def _has_documents(tenant: Tenant) -> bool:

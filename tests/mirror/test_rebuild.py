@@ -281,6 +281,19 @@ def test_erased_people_are_gone_from_the_old_place_after_the_rebuild(mirror: Cli
     assert not [path for path in paths(mirror, ["", "a/b/"]) if str(chats[1].id) in path]
 
 
+@pytest.mark.django_db
+def test_erased_people_are_gone_from_the_old_place_without_a_rebuild(mirror: Client, chats: list[ChatSession]) -> None:
+    sync("--rebuild")
+    theirs = [path for path in paths(mirror, [""]) if str(chats[1].id) in path]
+    move("acme", "a/b")
+    erase_end_user(end_user_id=EndUser.objects.get(external_id="user-1").id, who=None)
+    deliver()
+    assert len(theirs) > 1
+    assert not [path for path in paths(mirror, ["", "a/b/"]) if str(chats[1].id) in path]
+    assert [path for path in paths(mirror, [""]) if str(chats[0].id) in path]  # the others wait for the rebuild
+    assert left_behind(chats[1].tenant_id) == [""]
+
+
 # Away, and in the way -----------------------------------------------------------------------------
 @pytest.mark.django_db
 def test_relay_that_is_at_work_delivers(
@@ -380,3 +393,12 @@ def _position(file: Path) -> list[Any]:
 def _ask(file: Path, sql: str) -> list[Any]:
     with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
         return connection.execute(sql).fetchall()
+
+
+@pytest.mark.django_db
+def test_run_that_was_stopped_begins_anew_after_a_move(mirror: Client, chats: list[ChatSession]) -> None:
+    stopped = {"prefix": "zzz", "after": "", "is_last": True, "totals": {}}
+    MirrorCursor.objects.create(name="any run", position=stopped)
+    move("acme", "a/b")
+    assert not MirrorCursor.objects.filter(name="any run").exists()
+    assert left_behind(chats[0].tenant_id) == [""]
