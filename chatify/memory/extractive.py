@@ -34,7 +34,7 @@ _NEW = 1_000_000
 _KEPT = 2.5
 """What was worth keeping once gives way only to what is worth much more: or chatter would wash it away bit by bit."""
 
-_BY_ANOTHER_HAND, _PROMISE, _ANSWER = 2.0, 1.2, 3.0
+_BY_ANOTHER_HAND, _PROMISE, _BY_COMPANION, _ANSWER = 2.0, 1.2, 0.05, 3.0
 _SAMENESS = 1.5
 
 _FEW_WORDS = 2
@@ -162,9 +162,7 @@ def _weight(item: _Item) -> float:
     elif item.speaker == _NOTED:
         weight += _BY_ANOTHER_HAND
     elif item.speaker == _COMPANION:
-        if not sentences.is_promise(item.text):
-            return 0.0
-        weight = _PROMISE
+        weight = _PROMISE if sentences.is_promise(item.text) else _BY_COMPANION
     return weight + _KEPT * (item.place < _NEW)
 
 

@@ -189,15 +189,3 @@ def test_long_sentences_are_taken_apart_and_nothing_is_lost(text: str) -> None:
     parts = split(text)
     assert max(map(len, parts)) <= MAX_SENTENCE
     assert "".join("".join(parts).split()) == "".join(text.split())
-
-
-def test_what_the_companion_says_is_kept_only_if_it_is_a_promise() -> None:
-    said = [
-        Said(1, "user", "My sister Anna lives in Rome."),
-        Said(2, "assistant", "Rome has seven hills and too many scooters."),
-        Said(3, "assistant", "I'll remind you to book the train."),
-    ]
-    text = extract("", said)
-    assert "Rome." in text
-    assert "remind you" in text
-    assert "scooters" not in text
