@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,10 +11,11 @@ from pathlib import Path
 
 import orjson
 
+from benchmarks.command import carry_out, say
 from benchmarks.load import Assignment
 from benchmarks.report import Round, build_rows, find_faults, render_table
 from benchmarks.services import BenchmarkError, open_workshop, read_tail
-from benchmarks.systems import PROJECT, START, Surroundings, System, build_surroundings, environment, python
+from benchmarks.systems import START, Surroundings, System, build_surroundings, environment, python
 from benchmarks.tokens import MAX_TOKENS
 
 NOISY_CORES = 0.3
@@ -64,11 +64,6 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     if options.tokens > MAX_TOKENS:
         parser.error(f"--tokens is at most {MAX_TOKENS}")
     return options
-
-
-def say(text: str) -> None:
-    """Tell how far it is; the table alone goes to stdout."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def plan(around: Surroundings, system: System, options: argparse.Namespace, sessions: int, turns: int) -> Assignment:
@@ -172,22 +167,6 @@ def benchmark(options: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-def main() -> int:
-    """Run, and turn what can go wrong into a line and an exit status."""
-    options = parse_options()
-    os.chdir(PROJECT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
-    for how in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(how, lambda number, _frame: sys.exit(128 + number))
-    try:
-        return benchmark(options)
-    except BenchmarkError as error:
-        say(f"FAILED: {error}")
-        return 1
-    except KeyboardInterrupt:
-        say("Interrupted; everything is stopped.")
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    options = parse_options()
+    sys.exit(carry_out(lambda: benchmark(options)))

@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,14 +11,14 @@ from typing import Any
 
 import orjson
 
-from benchmarks.__main__ import say
+from benchmarks.command import carry_out, say
 from benchmarks.memory.house import Prepared, chatify_environment, copy_of, env_of, open_house, prepare
 from benchmarks.memory.model import Model, serve_model
 from benchmarks.memory.report import Findings, as_json, describe_losses, find_faults, render
 from benchmarks.memory.scripts import Conversation, read_conversations
 from benchmarks.memory.talks import Mode, play
 from benchmarks.services import BenchmarkError, Workshop, open_workshop
-from benchmarks.systems import PROJECT, python
+from benchmarks.systems import python
 
 MODES = (
     Mode("by a model", 6_000),
@@ -128,21 +126,6 @@ def conclude(findings: Findings, options: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-def main() -> int:
-    """Run, and turn what can go wrong into a line and an exit status."""
-    options = parse_options()
-    os.chdir(PROJECT)
-    for how in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(how, lambda number, _frame: sys.exit(128 + number))
-    try:
-        return benchmark(options)
-    except BenchmarkError as error:
-        say(f"FAILED: {error}")
-        return 1
-    except KeyboardInterrupt:
-        say("Interrupted; everything is stopped.")
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    options = parse_options()
+    sys.exit(carry_out(lambda: benchmark(options)))

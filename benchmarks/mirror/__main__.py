@@ -17,6 +17,7 @@ import psycopg
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import Client
 
+from benchmarks.command import carry_out, say
 from benchmarks.services import (
     BenchmarkError,
     Postgres,
@@ -159,11 +160,6 @@ def tell(what: str, values: Iterable[float]) -> str:
     return f"{what}: " + ", ".join(f"p{percent} {cuts[percent - 1] * 1000:.0f} ms" for percent in (50, 95, 99))
 
 
-def say(text: str) -> None:
-    """How far it is; figures alone go to stdout."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def parse_options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mirror", description=__doc__)
@@ -177,9 +173,8 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def benchmark(options: argparse.Namespace) -> int:
     """Measure and print."""
-    options = parse_options()
     with open_workshop() as workshop:
         postgres, firestore = start_postgres(workshop), start_firestore(workshop)
 
@@ -196,10 +191,9 @@ def main() -> None:
     print(f"{tell(f'lag at {options.rate:g} turns/s', lags)}, longest {max(lags) * 1000:.0f} ms ({len(lags)} messages)")
     for is_on, turns in cost.items():
         print(f"database time of a turn, mirror {'on' if is_on else 'off'}: {statistics.median(turns) * 1000:.2f} ms")
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except BenchmarkError as error:
-        sys.exit(f"benchmarks.mirror: {error}")
+    options = parse_options()
+    sys.exit(carry_out(lambda: benchmark(options)))

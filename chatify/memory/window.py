@@ -103,7 +103,10 @@ class Window(NamedTuple):
 def look_up(chat_session_id: UUID) -> Window | None:
     """What is cached of a chat session, current or not. None, too, when the cache does not answer."""
     found = _ask_cache("get", _key(chat_session_id))
-    return _unpacked(found) if isinstance(found, tuple) else None
+    try:
+        return _unpacked(found) if isinstance(found, tuple) else None
+    except TypeError:  # of another release
+        return None
 
 
 def window_of(row: State, cached: Window | None = None, *, without: UUID | None = None) -> Window:
@@ -134,7 +137,7 @@ def memories_of(end_user_id: UUID, version: int) -> tuple[Recalled, ...]:
     if not version:
         return ()
     cached = _ask_cache("get", _memories_key(end_user_id))
-    if isinstance(cached, tuple) and cached[0] == version:
+    if isinstance(cached, tuple) and cached[:1] == (version,):
         return tuple(Recalled(*one) for one in cached[1])
     memories = read_memories(end_user_id)
     packed = version, tuple((one.kind, one.text, one.said_at) for one in memories)
@@ -188,7 +191,9 @@ def _ask_cache(verb: str, *arguments: Any) -> Any:
     except (OSError, RedisError) as error:  # no turn fails for want of its cache
         _away_until = monotonic() + AWAY_SECONDS
         log.warning("window_cache_away", verb=verb, error=type(error).__name__)
-        return None
+    except Exception as error:  # what stands there is not ours to read, and will be written over
+        log.warning("window_cache_unreadable", verb=verb, error=type(error).__name__)
+    return None
 
 
 # From the database --------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pickle import UnpicklingError
 from time import monotonic
 from typing import Any
 
@@ -112,6 +113,27 @@ def test_turn_goes_on_without_its_cache(
     assert len(asked) == 1  # for some seconds it is left alone
 
 
+def test_entry_that_cannot_be_read_is_no_entry(
+    principal: Principal, chat: ChatSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk(principal, chat, 1)
+
+    def broken(*arguments: Any) -> None:
+        raise UnpicklingError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(cache._connections[cache._alias]), "get", broken)
+        answer(ask(principal, chat, "still there?"), "Yes.")
+    assert read_of_history(principal, chat) == []  # the cache is there, and has been written over
+
+
+def test_window_is_cached_for_an_hour(principal: Principal, chat: ChatSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Any] = []
+    monkeypatch.setattr(type(cache._connections[cache._alias]), "set", lambda self, *given: kept.append(given[-1]))
+    talk(principal, chat, 1)
+    assert kept == [3600]
+
+
 def test_what_is_cached_goes_with_the_chat_session(
     principal: Principal, chat: ChatSession, django_capture_on_commit_callbacks: Any
 ) -> None:
@@ -142,9 +164,10 @@ def test_remembered_things_are_read_once(principal: Principal, chat: ChatSession
     assert read_of_history(principal, chat) == []
 
 
-def test_window_of_another_release_is_read_again(principal: Principal, chat: ChatSession) -> None:
+@pytest.mark.parametrize("entry", ["something else", ("of", "other", "fields"), (1, 2, 3, 4, 5, 6, 7)])
+def test_window_of_another_release_is_read_again(principal: Principal, chat: ChatSession, entry: object) -> None:
     talk(principal, chat, 1)
-    cache.set(window._key(chat.id), "what another release has put there")
+    cache.set(window._key(chat.id), entry)
     assert sent(ask(principal, chat, "hm?")) == ["question 1", "answer 1", "hm?"]
 
 

@@ -10,6 +10,8 @@ import pytest
 from google.cloud.firestore import Client
 
 from chatify.mirror import client as connection_to_firestore
+from chatify.mirror import walking
+from chatify.mirror.listening import Inbound
 from tests.services.firestore import Firestore
 from tests.turns.conftest import chat, principal
 
@@ -25,3 +27,18 @@ def mirror(firestore: Firestore, settings: Any, monkeypatch: pytest.MonkeyPatch)
     settings.FIRESTORE_IS_ON = True
     yield connection_to_firestore.client()
     connection_to_firestore.close()
+
+
+@pytest.fixture
+def inbound() -> Iterator[Inbound]:
+    """What listens to Firestore."""
+    made = Inbound()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def small_lots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a few chat sessions make several lots, and a few documents several pages."""
+    monkeypatch.setattr(walking, "CHAT_SESSIONS_AT_ONCE", 2)
+    monkeypatch.setattr(walking, "DOCUMENTS_AT_ONCE", 3)

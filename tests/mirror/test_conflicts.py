@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,13 +20,6 @@ from tests.mirror.relaying import deliver, document
 
 OURS, THEIRS = "You are Ina, who rows.", "You are Ina, who dives."
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def inbound() -> Iterator[Inbound]:
-    made = Inbound()
-    yield made
-    made.close()
 
 
 def changed_here(template: PromptTemplate, **own: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,13 +30,6 @@ from tests.mirror.edits import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def inbound() -> Iterator[Inbound]:
-    made = Inbound()
-    yield made
-    made.close()
 
 
 def test_edit_is_heard_and_becomes_a_version(mirror: Client, inbound: Inbound) -> None:

@@ -36,12 +36,7 @@ from tests.services.firestore import Firestore
 from tests.services.server import ROOT, Prepared, base_env, copy_sqlite, run_python
 from tests.waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def _small_lots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a few chat sessions make several lots."""
-    monkeypatch.setattr(walking, "CHAT_SESSIONS_AT_ONCE", 2)
-    monkeypatch.setattr(walking, "DOCUMENTS_AT_ONCE", 3)
+pytestmark = pytest.mark.usefixtures("small_lots")
 
 
 @pytest.fixture

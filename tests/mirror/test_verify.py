@@ -13,7 +13,7 @@ from chatify.accounts.actions import ensure_tenant
 from chatify.accounts.principal import Principal
 from chatify.common.ids import uuid7
 from chatify.events.models import OutboxRow
-from chatify.mirror import verifying, walking
+from chatify.mirror import verifying
 from chatify.mirror.models import InboundReport, MirrorCursor
 from chatify.mirror.scopes import scopes
 from chatify.mirror.verifying import Verdict, verify
@@ -26,15 +26,8 @@ from tests.mirror.relaying import deliver
 from tests.mirror.syncing import conversation, messages_of, move, paths, sync, verified
 from tests.services.server import base_env, run_python
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_lots")]
 Lots = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _small_lots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a few chat sessions make several lots, and a few documents several pages."""
-    monkeypatch.setattr(walking, "CHAT_SESSIONS_AT_ONCE", 2)
-    monkeypatch.setattr(walking, "DOCUMENTS_AT_ONCE", 3)
 
 
 @pytest.fixture
