@@ -22,6 +22,7 @@ if not SECRET_KEY:
         raise ImproperlyConfigured("SECRET_KEY is not set. Set it to a long random text, or DEBUG=1 to try Chatify.")
     SECRET_KEY = "insecure-" + "debug-only-" * 6
 JWT_SIGNING_KEY = environment.secret(env, "JWT_SIGNING_KEY", derived_from=SECRET_KEY)
+ENCRYPTION_KEY = environment.secret(env, "ENCRYPTION_KEY", derived_from=SECRET_KEY)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
@@ -47,6 +48,7 @@ OPENAI_BASE_URL = environment.url(env, "OPENAI_BASE_URL", ("http", "https"), "ht
 CHAT_MODEL = env.str("CHAT_MODEL", default="gpt-5-mini") if OPENAI_API_KEY else "offline-companion"
 MODEL_PRICES = environment.prices(env, "MODEL_PRICES")
 CONTEXT_MESSAGES = environment.integer(env, "CONTEXT_MESSAGES", 15, most=20)
+MATCH_TIMEOUT_SECONDS = environment.integer(env, "MATCH_TIMEOUT_SECONDS", 10, most=3600)
 PAUSE_AFTER_SECONDS = environment.integer(env, "PAUSE_AFTER_SECONDS", 300)
 END_AFTER_SECONDS = environment.integer(env, "END_AFTER_SECONDS", 3600, most=31_536_000)
 PURGE_DELETED_DAYS = environment.integer(env, "PURGE_DELETED_DAYS", 30, most=3650)
@@ -102,6 +104,8 @@ INSTALLED_APPS = [
     "templates_app",
     "sessions",
     "chatify.memory",
+    "chatify.matchmaking",
+    "chatify.webhooks",
     "chatify.mirror",
     "chatify.ui",
     "chatify.operations",

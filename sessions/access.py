@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import Q
+
 from chatify.accounts.principal import Principal
 from chatify.common.errors import NotFound
 from sessions.models import ChatSession, ChatSessionQuerySet, Message
 
-OBJECT_RELATED = ("end_user", "template", "version", "suggested_template")
+OBJECT_RELATED = ("end_user", "partner", "template", "version", "suggested_template")
 """What a chat session object tells of other rows."""
 
 
@@ -16,11 +18,11 @@ def chat_sessions_for(principal: Principal, external_id: str | None = None) -> C
     """The chat sessions that the principal may see; for an API key those of one end user, if named."""
     rows = ChatSession.objects.existing().filter(tenant_id=principal.tenant_id)
     if principal.end_user_id is not None:
-        rows = rows.filter(end_user_id=principal.end_user_id)
+        rows = rows.of_end_user(principal.end_user_id)
     if principal.chat_session_id is not None:
         rows = rows.filter(id=principal.chat_session_id)
     if external_id is not None:
-        rows = rows.filter(end_user__external_id=external_id)
+        rows = rows.filter(Q(end_user__external_id=external_id) | Q(partner__external_id=external_id))
     return rows.select_related(*OBJECT_RELATED)
 
 

@@ -23,15 +23,19 @@ from chatify.common.errors import Conflict, InvalidInput, NotFound
 from chatify.events.bus import Event, emit, emit_all, forget
 from sessions.access import lock_chat_session
 from sessions.lifecycle import BY_SILENCE, EVENTS, Step, next_status
-from sessions.models import ChatSession, ChatSessionQuerySet, Feedback, Message, Participant
+from sessions.messages import append_message
+from sessions.models import ChatSession, ChatSessionQuerySet, Feedback, Message
 from sessions.personalities import check_on_offer, choose_personality, menu_for
-from sessions.prompting import values_for
+from sessions.starting import new_chat_session, save_chat_sessions, values_of
 from templates_app.catalogue import Menu, catalogue
-from templates_app.rendering import Values, render
+from templates_app.rendering import render
 
 PURGED_AT_ONCE = STEPPED_AT_ONCE = 200
 DELETED_AT_ONCE = 500
 """Databases take so many parameters in one statement, and so many locks in one transaction."""
+
+USUAL_GOODBYE = "Somebody is here for you now. It was good to talk with you. Goodbye!"
+"""Of personalities that have no words of their own for it."""
 
 _WAKING = (ChatSession.Status.PAUSED, ChatSession.Status.ACTIVE)
 
@@ -95,28 +99,8 @@ def _start(
     check_on_offer(menu, template_slug)
     end_user = find_or_make_end_user(principal=principal, given=user)
     template, choice = choose_personality(menu, end_user, template_slug, about)
-    now = timezone.now()
-    chat_session = ChatSession(
-        tenant_id=principal.tenant_id,
-        end_user=end_user,
-        template=template,
-        version=template.current_version,
-        chosen_by=choice.by,
-        choice_reason=choice.reason,
-        title=title,
-        greeting=render(template.greeting, values_of(end_user)),
-        metadata=metadata,
-        created_at=now,
-        last_activity=now,
-    )
-    chat_session.save(force_insert=True)
-    Participant.objects.bulk_create(
-        [
-            Participant(tenant_id=principal.tenant_id, chat_session=chat_session, kind="end_user", end_user=end_user),
-            Participant(tenant_id=principal.tenant_id, chat_session=chat_session, kind="ai"),
-        ]
-    )
-    emit("session.started", tenant_id=principal.tenant_id, chat_session_id=chat_session.id)
+    chat_session = new_chat_session(end_user, template, choice, title=title, metadata=metadata)
+    save_chat_sessions([chat_session])
     return chat_session
 
 
@@ -165,6 +149,21 @@ def end_chat_session(*, chat_session_id: UUID, reason: str) -> None:
 
 
 @transaction.atomic
+def hand_over(*, chat_session_id: UUID, reason: str) -> None:
+    """The personality says goodbye in one line, and the chat session ends: a person takes over elsewhere.
+
+    A running reply is broken off. Once is enough. Raises NotFound.
+    """
+    row = lock_chat_session(chat_session_id)
+    if row.template is None or next_status(row.status, Step.END) == row.status:
+        return
+    goodbye = render(row.template.goodbye, values_of(row.end_user)).strip() or USUAL_GOODBYE
+    silent = {"speaker": ChatSession.Speaker.NOBODY, "speaker_epoch": row.speaker_epoch + 1}
+    append_message(row, role=Message.Role.ASSISTANT, content=goodbye, **silent)
+    _come_to(ChatSession.Status.ENDED, [row], reason)
+
+
+@transaction.atomic
 def pause_silent_chat_sessions(*, before: datetime) -> int:
     """Pause one batch of those in which nothing happened since `before`. Gives their number.
 
@@ -207,28 +206,19 @@ def _come_to(status: str, rows: Sequence[ChatSession], reason: str) -> int:
 
 
 def _due_now(now: datetime) -> Case:
-    """When memory is to look at it: at once, unless a worker is at it, who sees the end by itself."""
-    return Case(When(memory_claim=None, then=Value(now)), default=F("memory_due_at"))
+    """When memory is to look at it: at once, unless a worker is at it, who sees the end by itself. What people say to
+    each other is not its business."""
+    is_human = When(mode=ChatSession.Mode.HUMAN, then=Value(None))
+    return Case(is_human, When(memory_claim=None, then=Value(now)), default=F("memory_due_at"))
 
 
 def _welcome_back(row: ChatSession) -> None:
+    if row.template is None or row.speaker != ChatSession.Speaker.AI:
+        return
     text = render(row.template.welcome_back, values_of(row.end_user)).strip()
     is_of_age = row.end_user.is_adult or not row.template.adult_only
-    if not text or not is_of_age or row.running_reply_id is not None:
-        return
-    message = Message.objects.create(
-        tenant_id=row.tenant_id,
-        chat_session=row,
-        seq=row.last_seq + 1,
-        role=Message.Role.ASSISTANT,
-        sender=row.participants.filter(kind=Participant.Kind.AI).first(),
-        content=text,
-        created_at=timezone.now(),
-        finished_at=timezone.now(),
-        version_id=row.version_id,
-    )
-    ChatSession.objects.filter(id=row.id).update(last_seq=message.seq)
-    emit("message.created", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=message.id)
+    if text and is_of_age and row.running_reply_id is None:
+        append_message(row, role=Message.Role.ASSISTANT, content=text)
 
 
 def delete_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:
@@ -348,15 +338,3 @@ def give_feedback(*, chat_session: ChatSession, rating: int, message: Message | 
         subject_id=feedback.id,
     )
     return feedback
-
-
-def values_of(user: EndUser) -> Values:
-    """What a prompt may know about an end user."""
-    return values_for(
-        name=user.name,
-        age=user.age,
-        interests=user.interests,
-        style=user.style,
-        remembered=user.remembered,
-        now=timezone.localtime(),
-    )

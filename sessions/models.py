@@ -23,6 +23,10 @@ class ChatSessionQuerySet(models.QuerySet["ChatSession"]):
         """Those that nobody deleted."""
         return self.filter(deleted_at=None)
 
+    def of_end_user(self, end_user_id: UUID) -> ChatSessionQuerySet:
+        """Those that somebody takes part in, human rooms included."""
+        return self.filter(Q(end_user_id=end_user_id) | Q(partner_id=end_user_id))
+
     def silent(self, status: str, before: datetime) -> ChatSessionQuerySet:
         """Those in this state in which nothing happened since `before`, the longest silent first."""
         return self.existing().filter(status=status, last_activity__lt=before).order_by("last_activity")
@@ -42,6 +46,14 @@ class ChatSession(models.Model):
         """Who the end user talks to."""
 
         AI = "ai", "AI"
+        HUMAN = "human"
+
+    class Speaker(models.TextChoices):
+        """Who may answer the end user. What others have begun to say meanwhile is broken off."""
+
+        AI = "ai", "AI"
+        HUMAN = "human"
+        NOBODY = "nobody"
 
     class ChosenBy(models.TextChoices):
         """What decided on the personality."""
@@ -57,10 +69,18 @@ class ChatSession(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     end_user = models.ForeignKey(EndUser, on_delete=models.CASCADE, related_name="chat_sessions")
-    template = models.ForeignKey(PromptTemplate, on_delete=models.PROTECT, related_name="+", verbose_name="personality")
-    version = models.ForeignKey(PromptVersion, on_delete=models.PROTECT, related_name="+")
+    # The second person of a human room, whose messages have the role `human`.
+    partner = models.ForeignKey(EndUser, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    # Of conversations with a personality only
+    template = models.ForeignKey(
+        PromptTemplate, null=True, blank=True, on_delete=models.PROTECT, related_name="+", verbose_name="personality"
+    )
+    version = models.ForeignKey(PromptVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=8, choices=Status, default=Status.ACTIVE)
     mode = models.CharField(max_length=8, choices=Mode, default=Mode.AI)
+    # `speaker_epoch` is raised with every change of it: a reply that began before is not completed.
+    speaker = models.CharField(max_length=8, choices=Speaker, default=Speaker.AI)
+    speaker_epoch = models.PositiveIntegerField(default=0, editable=False)
     title = models.CharField(max_length=120, blank=True)
     greeting = models.TextField(blank=True)
     metadata = models.JSONField(default=dict, blank=True)
@@ -102,14 +122,20 @@ class ChatSession(models.Model):
     tenant_id: UUID
     end_user_id: UUID
     suggested_template_id: UUID | None
-    template_id: UUID
-    version_id: UUID
+    template_id: UUID | None
+    version_id: UUID | None
+    partner_id: UUID | None
 
     class Meta:
         verbose_name = "chat session"
         ordering: ClassVar = ["-last_activity"]
         indexes: ClassVar = [
             models.Index(fields=["end_user", "-last_activity"], name="chat_session_by_user"),
+            models.Index(
+                fields=["partner", "-last_activity"],
+                condition=Q(partner__isnull=False),
+                name="chat_session_by_partner",
+            ),
             models.Index(fields=["tenant", "-last_activity"], name="chat_session_by_tenant"),
             models.Index(fields=["-last_activity"], name="chat_session_by_activity"),
             # What falls silent, and what was deleted, is found whatever else there is.
@@ -125,13 +151,21 @@ class ChatSession(models.Model):
                 name="chat_session_memory_due",
             ),
         ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(mode="ai", template__isnull=False, version__isnull=False, partner=None)
+                | Q(mode="human", template=None, version=None, partner__isnull=False, speaker="human"),
+                name="chat_session_with_whom",
+            ),
+            models.CheckConstraint(condition=~Q(partner=F("end_user")), name="chat_session_not_with_oneself"),
+        ]
 
     def __str__(self) -> str:
         return self.title or f"Chat session {self.id}"
 
 
 class Participant(models.Model):
-    """Who takes part in a chat session: the end user, the AI, later staff."""
+    """Who takes part in a chat session: the end user, the AI or a second end user, later staff."""
 
     class Kind(models.TextChoices):
         """What kind of being."""
@@ -144,6 +178,12 @@ class Participant(models.Model):
     chat_session = models.ForeignKey(ChatSession, on_delete=models.CASCADE, related_name="participants")
     kind = models.CharField(max_length=8, choices=Kind)
     end_user = models.ForeignKey(EndUser, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    # Of human rooms: up to which message somebody has read, and when a socket of theirs was last seen open; None when
+    # the last one closed.
+    read_seq = models.PositiveIntegerField(default=0)
+    seen_at = models.DateTimeField(null=True, blank=True)
+
+    end_user_id: UUID | None
 
     class Meta:
         constraints: ClassVar = [
@@ -211,7 +251,8 @@ class Message(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["chat_session", "seq"], name="message_seq_once"),
             models.UniqueConstraint(
-                fields=["chat_session", "client_message_id"],
+                # By role: two people in a room choose theirs without knowing of each other.
+                fields=["chat_session", "role", "client_message_id"],
                 condition=Q(client_message_id__isnull=False),
                 name="message_client_id_once",
             ),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from chatify.accounts.models import EndUser
 from chatify.accounts.profile import user_object
 from sessions.models import ChatSession, Message, Summary
 
@@ -42,20 +41,31 @@ class SuggestionObject(BaseModel):
     reason: str = Field(description="Such as the name of the rule.")
 
 
+class PartnerObject(BaseModel):
+    """The other person of a human room."""
+
+    name: str
+
+
 class ChatSessionObject(BaseModel):
-    """A chat session."""
+    """A chat session: with a personality (mode `ai`), or a human room of two people (mode `human`)."""
 
     id: UUID
-    template: str = Field(description="Slug of the personality.")
-    template_version: int = Field(description="The version that this chat session is pinned to.")
-    selection: SelectionObject
+    template: str | None = Field(description="Slug of the personality; null in a human room.")
+    template_version: int | None = Field(description="The version that this chat session is pinned to.")
+    selection: SelectionObject | None = Field(description="Null in a human room.")
     suggestion: SuggestionObject | None = Field(description="It answers from now on if somebody switches to it.")
     status: Literal["active", "paused", "ended"]
-    mode: Literal["ai"]
+    mode: Literal["ai", "human"]
+    speaker: Literal["ai", "human", "nobody"] = Field(description="Who answers at the moment.")
+    your_role: Literal["user", "human"] | None = Field(
+        description="Messages of this role are yours; null where an API key asks for a human room as a whole."
+    )
+    partner: PartnerObject | None = Field(description="Whom you talk to in a human room.")
     title: str
     greeting: str = Field(description="What the personality says first. It is not a message.")
-    disclosure: str = Field(description="To be shown: that this is an AI.")
-    user: UserObject
+    disclosure: str = Field(description="To be shown: whether this is an AI or a human being.")
+    user: UserObject = Field(description="You; for an API key that asks for a human room as a whole, who came first.")
     metadata: dict[str, Any]
     message_count: int
     total_tokens_used: int
@@ -143,25 +153,36 @@ ERROR_TEXTS = {
 NOT_RETRYABLE = frozenset({"provider_auth_failed", "provider_rejected", "age_restricted"})
 
 
+class Names(NamedTuple):
+    """What those who speak in a chat session are called: the end user, the personality, a second person."""
+
+    user: str
+    speaker: str = ""
+    partner: str = ""
+
+
 def disclosure(name: str) -> str:
     """What a chat session tells about whom one talks to."""
     return f"You are talking to {name}, an AI. It is not a human being."
 
 
-def chat_session_object(chat_session: ChatSession, ws_base: str) -> dict[str, Any]:
-    """The ChatSessionObject. `ws_base` is such as `wss://chat.example.org`."""
+HUMAN_DISCLOSURE = "You are talking to another person, not to an AI."
+
+
+def chat_session_object(chat_session: ChatSession, ws_base: str, viewer: UUID | None = None) -> dict[str, Any]:
+    """The ChatSessionObject. `ws_base` is such as `wss://chat.example.org`, `viewer` the id of the end user who asks.
+
+    In a human room each of the two sees their own profile, and of the other one no more than the name.
+    """
     found = {
         "id": str(chat_session.id),
-        "template": chat_session.template.slug,
-        "template_version": chat_session.version.number,
-        "selection": {"by": chat_session.chosen_by, "reason": chat_session.choice_reason},
-        "suggestion": suggestion_object(chat_session),
+        **_answering(chat_session),
         "status": chat_session.status,
         "mode": chat_session.mode,
+        "speaker": chat_session.speaker,
+        **_people(chat_session, viewer),
         "title": chat_session.title,
         "greeting": chat_session.greeting,
-        "disclosure": disclosure(chat_session.template.name),
-        "user": user_object(chat_session.end_user),
         "metadata": chat_session.metadata,
         "message_count": chat_session.last_seq,
         "total_tokens_used": chat_session.total_tokens_used,
@@ -174,6 +195,30 @@ def chat_session_object(chat_session: ChatSession, ws_base: str) -> dict[str, An
         found["ended_at"] = timestamp(chat_session.ended_at)
         found["end_reason"] = chat_session.end_reason
     return found
+
+
+def _answering(chat_session: ChatSession) -> dict[str, Any]:
+    template, version = chat_session.template, chat_session.version
+    if template is None or version is None:
+        nobody = dict.fromkeys(("template", "template_version", "selection", "suggestion"))
+        return {**nobody, "disclosure": HUMAN_DISCLOSURE}
+    return {
+        "template": template.slug,
+        "template_version": version.number,
+        "selection": {"by": chat_session.chosen_by, "reason": chat_session.choice_reason},
+        "suggestion": suggestion_object(chat_session),
+        "disclosure": disclosure(template.name),
+    }
+
+
+def _people(chat_session: ChatSession, viewer: UUID | None) -> dict[str, Any]:
+    user, partner = chat_session.end_user, chat_session.partner
+    if partner is None:
+        return {"user": user_object(user), "your_role": Message.Role.USER, "partner": None}
+    if viewer == partner.id:
+        return {"user": user_object(partner), "your_role": Message.Role.HUMAN, "partner": {"name": user.name}}
+    role = Message.Role.USER if viewer == user.id else None
+    return {"user": user_object(user), "your_role": role, "partner": {"name": partner.name}}
 
 
 def suggestion_object(chat_session: ChatSession) -> dict[str, str] | None:
@@ -192,18 +237,27 @@ def suggestion_of(
     return {"template": str(slug), "name": name, "reason": reason} if is_on_offer else None
 
 
-def speaker_of(message: Message, chat_session: ChatSession) -> str:
-    """The name of the personality that wrote a message; of others, that answers now."""
-    return message.version.template.name if message.version is not None else chat_session.template.name
+NAMED = ("chat_session__end_user", "chat_session__partner", "chat_session__template", "version__template")
+"""What `names_of` needs of a message's row."""
 
 
-def message_object(message: Message, end_user: EndUser | str, speaker: str) -> dict[str, Any]:
-    """The MessageObject. `end_user` (or the name) is whose chat session it is, `speaker` the personality's name."""
+def names_of(message: Message, chat_session: ChatSession) -> Names:
+    """Who speaks in a chat session; of a personality's message, the one that wrote it and not that answers now."""
+    template = message.version.template if message.version is not None else chat_session.template
+    return Names(
+        user=chat_session.end_user.name,
+        speaker=template.name if template is not None else "",
+        partner=chat_session.partner.name if chat_session.partner is not None else "",
+    )
+
+
+def message_object(message: Message, names: Names) -> dict[str, Any]:
+    """The MessageObject."""
     found: dict[str, Any] = {
         "id": str(message.id),
         "seq": message.seq,
         "role": message.role,
-        "sender": sender_object(message.role, end_user if isinstance(end_user, str) else end_user.name, speaker),
+        "sender": sender_object(message.role, names),
         "content": message.content,
         "status": message.status,
         "created_at": timestamp(message.created_at),
@@ -234,13 +288,13 @@ def summary_object(summary: Summary) -> dict[str, Any]:
     }
 
 
-def sender_object(role: str, user_name: str, speaker: str) -> dict[str, str]:
+def sender_object(role: str, names: Names) -> dict[str, str]:
     """Who a message of this role is from."""
     if role == Message.Role.ASSISTANT:
-        return {"kind": "ai", "name": speaker}
+        return {"kind": "ai", "name": names.speaker}
     if role == Message.Role.NOTICE:
         return {"kind": "chatify", "name": "Chatify"}
-    return {"kind": "end_user", "name": user_name}
+    return {"kind": "end_user", "name": names.partner if role == Message.Role.HUMAN else names.user}
 
 
 def error_object(code: str) -> dict[str, Any]:

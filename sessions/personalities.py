@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 import structlog
@@ -15,6 +16,7 @@ from chatify.accounts.principal import Principal
 from chatify.common.errors import AgeRestricted, Conflict, InvalidInput, NotFound
 from chatify.events.bus import emit
 from sessions.access import lock_chat_session
+from sessions.messages import append_message
 from sessions.models import ChatSession, Feedback, Message
 from sessions.objects import disclosure
 from templates_app.access import get_template
@@ -49,16 +51,21 @@ def check_on_offer(menu: Menu, slug: str | None) -> None:
         raise _unknown("There is no personality of this name.")
 
 
-def choose_personality(menu: Menu, end_user: EndUser, slug: str | None, about: str) -> tuple[PromptTemplate, Choice]:
+def choose_personality(
+    menu: Menu, end_user: EndUser, slug: str | None, about: str, satisfied: Mapping[UUID, float] | None = None
+) -> tuple[PromptTemplate, Choice]:
     """The personality for somebody's new chat session: that of the slug, or the one that fits.
 
-    What is not on offer was refused before (`check_on_offer`). Raises AgeRestricted.
+    `satisfied` are their ratings (`satisfaction_of`), read when not given. What is not on offer was refused before
+    (`check_on_offer`). Raises AgeRestricted.
     """
     is_asked = slug not in (None, AUTO)
+    if satisfied is None:
+        satisfied = {} if is_asked else satisfaction_of([end_user.id]).get(end_user.id, {})
     situation = Situation(
         slug_asked=slug if is_asked else None,
         preferred=end_user.preferred_template,
-        satisfied={} if is_asked else _satisfaction(end_user),
+        satisfied=satisfied,
         text="\n".join([about, *end_user.interests, *_topics(end_user)]),
         part_of_day=part_of_day_now(),
         is_adult=end_user.is_adult,
@@ -76,7 +83,7 @@ def suggest_personality(*, chat_session_id: UUID, menu: Menu, text: str) -> bool
     Whether it did. Of two at once one is told, and the other perhaps after the next message.
     """
     row = ChatSession.objects.existing().select_related("end_user", "template").filter(id=chat_session_id).first()
-    if row is None or row.status == ChatSession.Status.ENDED:
+    if row is None or row.template is None or row.status == ChatSession.Status.ENDED:
         return False
     found = suggest(
         text,
@@ -119,6 +126,8 @@ def switch_personality(*, principal: Principal, chat_session_id: UUID, slug: str
     row = lock_chat_session(chat_session_id)
     if row.status == ChatSession.Status.ENDED:
         raise Conflict("This chat session has ended.", code="session_ended")
+    if row.mode == ChatSession.Mode.HUMAN:
+        raise Conflict("No personality takes part in this.", code="human_room")
     try:
         template = get_template(principal, slug)
     except NotFound as error:
@@ -128,15 +137,11 @@ def switch_personality(*, principal: Principal, chat_session_id: UUID, slug: str
     if template.id == row.template_id:
         _drop_suggestion(row)
         return
-    notice = Message.objects.create(
-        tenant_id=row.tenant_id,
-        chat_session=row,
-        seq=row.last_seq + 1,
+    append_message(
+        row,
         role=Message.Role.NOTICE,
         content=f"{template.name} answers from now on. {disclosure(template.name)}",
-        created_at=timezone.now(),
-    )
-    ChatSession.objects.filter(id=row.id).update(
+        last_activity=timezone.now(),
         template=template,
         version_id=template.current_version_id,
         chosen_by=ChatSession.ChosenBy.SWITCH,
@@ -144,10 +149,7 @@ def switch_personality(*, principal: Principal, chat_session_id: UUID, slug: str
         suggested_template=None,
         suggestion_reason="",
         suggested_before=list(dict.fromkeys([*row.suggested_before, slug])),
-        last_seq=notice.seq,
-        last_activity=notice.created_at,
     )
-    emit("message.created", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=notice.id)
     emit("personality.switched", tenant_id=row.tenant_id, chat_session_id=row.id, subject_id=template.id)
 
 
@@ -163,13 +165,18 @@ def _drop_suggestion(row: ChatSession) -> None:
         emit("personality.declined", tenant_id=row.tenant_id, chat_session_id=row.id)
 
 
-def _satisfaction(end_user: EndUser) -> dict[UUID, float]:
-    """Mean ratings of personalities, of chat sessions and of single replies, by the id of the personality."""
-    rated = Feedback.objects.filter(chat_session__end_user=end_user, chat_session__deleted_at=None)
+def satisfaction_of(end_user_ids: Collection[UUID]) -> dict[UUID, dict[UUID, float]]:
+    """For each of these people the mean ratings that they gave, of chat sessions and of single replies, by the id of
+    the personality."""
+    rated = Feedback.objects.filter(chat_session__end_user__in=end_user_ids, chat_session__deleted_at=None)
     speaker = Coalesce("message__version__template_id", "chat_session__template_id")
-    by_speaker = rated.annotate(speaker=speaker).order_by().values("speaker")
+    by_speaker = rated.annotate(speaker=speaker).order_by().values("chat_session__end_user", "speaker")
     found = by_speaker.annotate(mean=Avg("rating"), sessions=Count("chat_session", distinct=True))
-    return {one["speaker"]: one["mean"] for one in found if one["sessions"] >= RATED_SESSIONS}
+    means: dict[UUID, dict[UUID, float]] = {}
+    for one in found:
+        if one["sessions"] >= RATED_SESSIONS:
+            means.setdefault(one["chat_session__end_user"], {})[one["speaker"]] = one["mean"]
+    return means
 
 
 def _topics(end_user: EndUser) -> list[str]:

@@ -49,6 +49,9 @@ class PromptTemplate(models.Model):
     welcome_back = models.TextField(
         max_length=1000, blank=True, help_text="Said when somebody resumes a conversation that was paused."
     )
+    goodbye = models.CharField(
+        max_length=300, blank=True, help_text="Said when somebody leaves it for a person; empty: the usual words."
+    )
     adult_only = models.BooleanField(default=False, help_text="Only for people whose age is known and at least 18.")
     is_active = models.BooleanField("active", default=True, help_text="Inactive ones take no new conversations.")
     is_default = models.BooleanField("default", default=False, help_text="Answers when nobody chose a personality.")

@@ -88,9 +88,11 @@ def _note_use(api_key_id: UUID) -> None:
 
 
 def issue_ticket(
-    *, tenant_id: UUID, end_user_id: UUID, chat_session_id: UUID, credential: Credential
+    *, tenant_id: UUID, end_user_id: UUID, chat_session_id: UUID | None, credential: Credential
 ) -> tuple[str, datetime]:
-    """A fresh socket ticket and the time it expires. Its socket closes when `credential` is revoked.
+    """A fresh ticket for the socket of a chat session, or of matchmaking (None), and the time it expires.
+
+    Its socket closes when `credential` is revoked.
 
     Raises NotFound when the end user is erased in this moment.
     """
@@ -110,9 +112,9 @@ def issue_ticket(
     return ticket, expires_at
 
 
-def redeem_ticket(ticket: str, chat_session_id: UUID) -> Principal | None:
-    """Use a ticket up. None when it is unknown, used, expired, for another chat session, or whoever got it may not
-    come in any more."""
+def redeem_ticket(ticket: str, chat_session_id: UUID | None) -> Principal | None:
+    """Use a ticket up. None when it is unknown, used, expired, for another socket, or whoever got it may not come in
+    any more."""
     usable = SocketTicket.objects.filter(
         digest=_digest(ticket), chat_session_id=chat_session_id, used_at=None, expires_at__gt=Now()
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 from uuid import UUID
 
@@ -72,6 +72,10 @@ class Principal:
     def is_api_key(self) -> bool:
         """Whether it speaks for a whole tenant."""
         return self.end_user_id is None
+
+    def speaking_for(self, end_user_id: UUID) -> Principal:
+        """This credential where it acts for one of its end users."""
+        return replace(self, end_user_id=end_user_id)
 
     def require_external_id(self, external_id: str | None, field: str = "user") -> None:
         """A key has to say for whom it acts. Raises InvalidInput that names `field`."""

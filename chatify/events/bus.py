@@ -34,7 +34,7 @@ class Sink:
 
     name: str
     is_on: Callable[[], bool]
-    wants: Callable[[str], bool]
+    wants: Callable[[Event], bool]
 
 
 Listener = Callable[[Event], None]
@@ -100,7 +100,7 @@ def _rows(events: Iterable[Event]) -> list[OutboxRow]:
         )
         for event in events
         for sink in sinks
-        if sink.wants(event.name)
+        if sink.wants(event)
     ]
 
 

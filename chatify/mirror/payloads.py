@@ -16,7 +16,7 @@ from chatify.mirror.comparing import sign
 from chatify.mirror.paths import DocKey, Kind, Place
 from chatify.safety import mask
 from sessions.models import ChatSession, Message, Summary
-from sessions.objects import sender_object
+from sessions.objects import Names, sender_object
 from templates_app.models import PromptTemplate
 
 Payload = dict[str, Any]
@@ -147,8 +147,8 @@ def _chat_session_payload(row: ChatSession, summary: str | None) -> Payload:
         "session_id": str(row.id),
         "user_id": row.end_user.external_id,
         "tenant": row.tenant.slug,
-        "template_type": row.template.slug,
-        "template_version": row.version.number,
+        "template_type": row.template.slug if row.template else None,
+        "template_version": row.version.number if row.version else None,
         "status": row.status,
         "mode": row.mode,
         "title": mask(row.title),
@@ -184,7 +184,7 @@ def _message_payload(row: Message) -> Payload:
         "tenant": row.chat_session.tenant.slug,
         "seq": row.seq,
         "role": row.role,
-        "sender": sender_object(row.role, "", "")["kind"],
+        "sender": sender_object(row.role, Names(""))["kind"],
         "content": mask(row.content),
         "tokens": None if row.completion_tokens is None else (row.prompt_tokens or 0) + row.completion_tokens,
         "status": row.status,

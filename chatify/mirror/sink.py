@@ -12,4 +12,6 @@ _WANTED = ("session.", "message.", "reply.", "summary.", "personality.switched",
 
 def register() -> None:
     """Said by the app when it is ready."""
-    register_sink(Sink(NAME, is_on=lambda: settings.FIRESTORE_IS_ON, wants=lambda name: name.startswith(_WANTED)))
+    register_sink(
+        Sink(NAME, is_on=lambda: settings.FIRESTORE_IS_ON, wants=lambda event: event.name.startswith(_WANTED))
+    )

@@ -125,7 +125,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     def _ready(self, chat_session: ChatSession, live: LiveReply | None) -> dict[str, Any]:
         ready: dict[str, Any] = {
             "type": "session.ready",
-            "session": chat_session_object(chat_session, self._ws_base),
+            "session": chat_session_object(chat_session, self._ws_base, self.principal.end_user_id),
             "last_seq": chat_session.last_seq,
         }
         if live is not None:

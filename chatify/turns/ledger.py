@@ -29,10 +29,12 @@ from chatify.memory.window import Said, Window
 from chatify.turns.rows import (
     LEASE,
     LockedChatSession,
+    is_theirs,
     lock,
     lock_for,
     new_reply,
     new_user_message,
+    role_of,
     wire,
 )
 from chatify.turns.spec import Accepted, Finished, Outcome, Reaped, Renewal, ReplySpec
@@ -40,7 +42,7 @@ from chatify.turns.spending import check_replies_at_once
 from sessions.access import chat_sessions_for
 from sessions.lifecycle import Step, next_status
 from sessions.models import ChatSession, Message
-from sessions.objects import message_object
+from sessions.objects import NAMED, message_object, names_of
 from templates_app.rendering import clean
 
 MAX_TITLE = 60
@@ -97,9 +99,9 @@ def _accept(
 ) -> Accepted:
     row = lock_for(principal, chat_session_id)
     row.check_open()
-    message = new_user_message(row, message_id, content, client_message_id)
+    message = new_user_message(row, role_of(principal, row), message_id, content, client_message_id)
     spec, reply = None, None
-    if row.running_reply_id is None:
+    if row.running_reply_id is None and row.is_ai_speaking:
         check_replies_at_once(row.tenant_id)
         said = window.window_of(row, cached).then(Said(message.seq, Message.Role.USER, content))
         spec, reply = new_reply(row, message.seq + 1, owner, said)
@@ -120,9 +122,10 @@ def _accepted_changes(row: LockedChatSession, message: Message, reply: Message |
         changes.update(last_seq=reply.seq, running_reply_id=reply.id)
     if (status := next_status(row.status, Step.MESSAGE)) != row.status:
         changes.update(status=status, status_reason=Step.MESSAGE)
-    if row.memory_due_at is None and changes["last_seq"] - row.summarized_seq >= window.due_after():
+    is_long = changes["last_seq"] - row.summarized_seq >= window.due_after()
+    if is_long and row.memory_due_at is None and row.mode == ChatSession.Mode.AI:
         changes["memory_due_at"] = row.now
-    if not row.title:
+    if not row.title and row.mode == ChatSession.Mode.AI:
         changes["title"] = clean(message.content, MAX_TITLE)
     return changes
 
@@ -134,18 +137,15 @@ def find_accepted(
     is_same = Q(id=message_id)
     if client_message_id is not None:
         is_same |= Q(client_message_id=client_message_id)
-    rows = Message.objects.filter(is_same, chat_session_id=chat_session_id)
-    message = rows.select_related("chat_session__end_user", "chat_session__template").first()
-    if message is None:
+    rows = Message.objects.filter(is_same, chat_session_id=chat_session_id).select_related(*NAMED)
+    # In a room of two people, what the other one sent under this id is theirs.
+    message = next((one for one in rows if one.role == role_of(principal, one.chat_session)), None)
+    if message is None or not is_theirs(principal, message.chat_session):
         return None
     chat_session = message.chat_session
-    if not principal.may_reach(
-        tenant_id=chat_session.tenant_id, end_user_id=chat_session.end_user_id, chat_session_id=chat_session.id
-    ):
-        return None
     if message.content != content:
         raise Conflict("This client_message_id was used with another content.", code="client_message_id_reused")
-    found = message_object(message, chat_session.end_user, chat_session.template.name)
+    found = message_object(message, names_of(message, chat_session))
     return Accepted(found, message.seq, is_duplicate=True)
 
 
@@ -163,6 +163,8 @@ def retry(*, principal: Principal, chat_session_id: UUID, message_id: UUID, owne
         raise NotFound("There is no such message in this chat session.")
     if row.running_reply_id is not None:
         raise Conflict("A reply is being written.", code="reply_running")
+    if not row.is_ai_speaking:
+        raise Conflict("No personality answers here at the moment.", code="not_speaking")
     if failed.status not in (_Status.FAILED, _Status.CANCELLED):
         raise Conflict("Only a reply that failed or was stopped can be tried again.", code="not_retryable")
     if Message.objects.filter(chat_session_id=row.id, role=Message.Role.ASSISTANT, seq__gt=failed.seq).exists():
@@ -199,7 +201,8 @@ def finish(*, spec: ReplySpec, owner: str, outcome: Outcome) -> Finished | None:
         return None
     if row.epoch != spec.epoch:
         return None
-    if not row.is_open and outcome.status == _Status.COMPLETE:
+    may_speak = row.is_open and row.speaker_epoch == spec.speaker_epoch
+    if not may_speak and outcome.status == _Status.COMPLETE:
         outcome.status = _Status.CANCELLED
     ending = _ending(outcome, row.now)
     mine = {"id": spec.message_id, "status": _Status.STREAMING, "lease_owner": owner}
@@ -254,7 +257,7 @@ def _close_turn(
     if epoch is not None:
         changes["epoch"], row = epoch, row._replace(epoch=epoch)
     write(*also, change(ChatSession, {"id": row.id}, changes))
-    if row.last_seq == seq or not row.is_open or not row.is_age_allowed:
+    if row.last_seq == seq or not row.is_open or not row.is_ai_speaking or not row.is_age_allowed:
         return None
     if not Message.objects.filter(chat_session_id=row.id, role=Message.Role.USER, answered_by=None).exists():
         return None

@@ -147,7 +147,7 @@ class Room:
         elif before.suggestion is not None:
             self.publish({"type": "personality.declined"})
 
-    def switch_to(self, version_id: UUID, now: Suggested, session: dict[str, Any]) -> None:
+    def switch_to(self, version_id: UUID | None, now: Suggested, session: dict[str, Any]) -> None:
         """Another personality answers from now on: that is told if it is news. (`session`: see `addressed`.)"""
         if self.version_id not in (None, version_id):
             self.publish({"type": "personality.switched", "session": session})

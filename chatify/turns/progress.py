@@ -12,7 +12,7 @@ from django.db.models import Q
 from chatify.turns.live import NOT_ASKED, Suggested
 from sessions.access import OBJECT_RELATED
 from sessions.models import ChatSession, Message
-from sessions.objects import message_object, speaker_of, suggestion_of
+from sessions.objects import NAMED, message_object, names_of, suggestion_of
 
 PAGE = 200
 _FIELDS = (
@@ -106,10 +106,8 @@ def ending_of(chat_session_id: UUID) -> str:
 
 
 def _rows(wanted: Q, limit: int = 5 * PAGE) -> Iterator[Row]:
-    related = ("chat_session__end_user", "chat_session__template", "version__template")
-    rows = Message.objects.filter(wanted).select_related(*related)
+    rows = Message.objects.filter(wanted).select_related(*NAMED)
     for message in rows.order_by("seq")[:limit]:
-        chat_session = message.chat_session
         yield Row(
             message.chat_session_id,
             message.id,
@@ -117,5 +115,5 @@ def _rows(wanted: Q, limit: int = 5 * PAGE) -> Iterator[Row]:
             message.role,
             message.status,
             message.lease_owner,
-            message_object(message, chat_session.end_user, speaker_of(message, chat_session)),
+            message_object(message, names_of(message, message.chat_session)),
         )

@@ -20,6 +20,7 @@ class ReplySpec:
     tenant_id: UUID
     seq: int
     epoch: int
+    speaker_epoch: int
     created_at: datetime
     request: ChatRequest
     window: Window

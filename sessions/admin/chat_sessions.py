@@ -84,6 +84,8 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
     @display(description="Personality", ordering="template__name")
     def show_personality(self, chat_session: ChatSession) -> str:
         """With the version that it keeps."""
+        if chat_session.version is None:
+            return "two people"
         return f"{chat_session.template} · v{chat_session.version.number}"
 
     @display(description="Status", label=STATUS_LOOKS, ordering="status")

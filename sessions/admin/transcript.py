@@ -61,7 +61,8 @@ def _row(message: Message, chat_session: ChatSession, feedback: Feedback | None)
 
 def _who(message: Message, chat_session: ChatSession) -> str:
     if message.role == Message.Role.ASSISTANT:
-        return (message.version or chat_session.version).template.name  # another one may have answered before
+        version = message.version or chat_session.version  # another one may have answered before
+        return version.template.name if version is not None else ""
     if message.role == Message.Role.NOTICE:
         return "Chatify"
     person = message.sender.end_user if message.sender else None

@@ -131,7 +131,7 @@ def ws_base(request: HttpRequest) -> str:
 
 
 def _object(chat_session: ChatSession, request: Request) -> dict[str, Any]:
-    return chat_session_object(chat_session, ws_base(request._request))
+    return chat_session_object(chat_session, ws_base(request._request), principal_of(request).end_user_id)
 
 
 def _by_whom(request: Request) -> str:

@@ -42,7 +42,7 @@ def deleted(key: Principal, ina: PromptTemplate) -> PromptTemplate:
 @pytest.fixture
 def told(seeded: None):
     """The events that go out."""
-    register_sink(Sink("test", is_on=lambda: True, wants=lambda name: name.startswith("template.")))
+    register_sink(Sink("test", is_on=lambda: True, wants=lambda event: event.name.startswith("template.")))
     yield lambda: list(OutboxRow.objects.order_by("id").values_list("event", flat=True))
     unregister_sink("test")
 

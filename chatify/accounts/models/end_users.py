@@ -57,12 +57,12 @@ class EndUser(models.Model):
 
 
 class SocketTicket(models.Model):
-    """A one-use, 30-second admission of a browser to the socket of one chat session."""
+    """A one-use, 30-second admission of a browser to the socket of one chat session, or of matchmaking."""
 
     digest = models.CharField(primary_key=True, max_length=64)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     end_user = models.ForeignKey(EndUser, on_delete=models.CASCADE, related_name="+")
-    chat_session_id = models.UUIDField()
+    chat_session_id = models.UUIDField(null=True)  # None: the socket of matchmaking
     # What it was asked for with: the socket closes when that is revoked.
     credential = models.JSONField(default=dict)
     expires_at = models.DateTimeField(db_index=True)
@@ -72,7 +72,7 @@ class SocketTicket(models.Model):
     end_user_id: UUID
 
     def __str__(self) -> str:
-        return f"ticket for {self.chat_session_id}"
+        return f"ticket for {self.chat_session_id or 'matchmaking'}"
 
 
 class Usage(models.Model):
