@@ -84,7 +84,10 @@ class WebhookDelivery(models.Model):
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [
             models.Index(fields=["next_attempt_at"], condition=Q(state="pending"), name="delivery_due"),
-            models.Index(fields=["endpoint", "-id"], name="delivery_by_endpoint"),
+            models.Index(
+                fields=["endpoint", "next_attempt_at"], condition=Q(state="pending"), name="delivery_due_by_endpoint"
+            ),
+            models.Index(fields=["endpoint", "-occurred_at", "-id"], name="delivery_by_endpoint"),
             models.Index(fields=["occurred_at"], name="delivery_by_age"),  # for what is kept no longer
             models.Index(fields=["chat_session_id"], name="delivery_by_chat_session"),  # for erasing
             models.Index(fields=["subject_id"], name="delivery_by_subject"),
@@ -92,6 +95,11 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} to {self.endpoint}"
+
+    @property
+    def webhook_id(self) -> str:
+        """What receivers know it by: the same at each attempt."""
+        return f"msg_{self.id.hex}"
 
 
 class WebhookSource(models.Model):

@@ -1,0 +1,89 @@
+"""How webhooks come along: for metrics and health."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import DatabaseError
+from django.db.models import Q
+from django.utils import timezone
+from prometheus_client import Counter
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from chatify.events.models import OutboxRow
+from chatify.webhooks.known import known
+from chatify.webhooks.models import WebhookDelivery
+from chatify.webhooks.sink import NAME
+
+MOST_COUNTED = 100_000
+BEHIND_SECONDS = 60.0
+"""So long nothing that could be sent waits while some process delivers."""
+
+deliveries = Counter("chatify_webhook_deliveries_total", "What came of attempts to deliver.", ["result"])
+
+
+class WebhooksBehind(RuntimeError):
+    """Nobody seems to deliver."""
+
+
+class Backlog(NamedTuple):
+    """What applications were not told yet."""
+
+    waiting: int
+    lag_seconds: float
+    """How long the oldest that is due has been so, without those of endpoints that fail."""
+
+
+def read_backlog() -> Backlog:
+    """What waits: events, and deliveries that are due or will be tried again."""
+    rows = OutboxRow.objects.filter(sink=NAME, state=OutboxRow.State.PENDING)
+    pending = WebhookDelivery.objects.filter(state=WebhookDelivery.State.PENDING)
+    is_well = Q(endpoint__is_active=True, endpoint__failing_since=None, tenant__deleted_at=None)
+    since = [
+        rows.order_by("id").values_list("created_at", flat=True).first(),
+        pending.filter(is_well).order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first(),
+    ]
+    waiting = rows[:MOST_COUNTED].count() + pending[:MOST_COUNTED].count()
+    return Backlog(waiting, max(map(_seconds_since, since)))
+
+
+def check_backlog() -> str:
+    """A word for health. Raises WebhooksBehind."""
+    backlog = read_backlog()
+    if backlog.lag_seconds > BEHIND_SECONDS:
+        raise WebhooksBehind
+    return f"{backlog.waiting} waiting"
+
+
+class BacklogCollector(Collector):
+    """The backlog as metrics, read when they are asked for: another process may deliver."""
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """The names, so that nothing is read when it is registered."""
+        for name, help_, _ in _GAUGES:
+            yield GaugeMetricFamily(name, help_)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The names always, values while there are endpoints and the database answers."""
+        try:
+            backlog = read_backlog() if known.is_any() else None
+        except DatabaseError:
+            backlog = None
+        for name, help_, place in _GAUGES:
+            family = GaugeMetricFamily(name, help_)
+            if backlog is not None:
+                family.add_metric([], backlog[place])
+            yield family
+
+
+_GAUGES = (
+    ("chatify_webhook_waiting", "Events and deliveries that applications were not told yet.", 0),
+    ("chatify_webhook_lag_seconds", "How long the oldest of them that could be sent has been waiting.", 1),
+)
+
+
+def _seconds_since(moment: datetime | None) -> float:
+    return 0.0 if moment is None else max(0.0, (timezone.now() - moment).total_seconds())

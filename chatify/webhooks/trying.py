@@ -1,0 +1,49 @@
+"""Trying an endpoint out: `webhook.test`, sent at once, and once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from chatify.common.errors import Conflict
+from chatify.limits.budgets import Budget, budgets
+from chatify.webhooks.deliveries import prepare, settle
+from chatify.webhooks.models import WebhookDelivery, WebhookEndpoint
+from chatify.webhooks.names import TEST
+from chatify.webhooks.sending import Answer, Call, Sender
+
+TESTS = Budget("webhook_tests", 20, 60, "webhook tests")
+"""Of a tenant: each takes a thread for up to 15 seconds."""
+
+OURS_FOR = timedelta(minutes=1)
+"""So long the delivery loop leaves it to us; then we are dead, and it sends it."""
+
+
+def send_test(*, endpoint: WebhookEndpoint) -> WebhookDelivery:
+    """Send a test and give its delivery, however it went. An endpoint that is not active can be tried as well.
+
+    Takes up to 15 seconds. Raises LimitReached, Conflict (`secret_not_readable`).
+    """
+    budgets().spend(TESTS, endpoint.tenant_id)
+    delivery = WebhookDelivery.objects.create(
+        tenant_id=endpoint.tenant_id,
+        endpoint=endpoint,
+        event=TEST,
+        source_event=TEST,
+        occurred_at=timezone.now(),
+        next_attempt_at=Now() + OURS_FOR,
+    )
+    ready = prepare(delivery.id)
+    if ready is None:
+        raise Conflict("The secret of this endpoint cannot be read: make a new one.", code="secret_not_readable")
+    settle(ready.delivery, asyncio.run(_send(ready.call)))
+    delivery.refresh_from_db()
+    return delivery
+
+
+async def _send(call: Call) -> Answer:
+    async with Sender() as sender:
+        return await sender.send(call)
