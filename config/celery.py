@@ -31,6 +31,10 @@ app.conf.update(
         "apply-retention": {"task": "sessions.tasks.apply_retention", "schedule": 3600.0},
         # Those that pile up while workers are away would only look again; clocks of machines differ by less.
         "digest": {"task": "chatify.memory.tasks.digest", "schedule": 10.0, "options": {"expires": 60}},
+        "tell-webhook-owners": {"task": "chatify.webhooks.tasks.tell_owners", "schedule": 30.0},
+        "purge-match-tickets": {"task": "chatify.matchmaking.tasks.purge_tickets", "schedule": 3600.0},
+        "purge-webhook-deliveries": {"task": "chatify.webhooks.tasks.purge_deliveries", "schedule": 3600.0},
+        "purge-webhook-receipts": {"task": "chatify.webhooks.tasks.purge_receipts", "schedule": 3600.0},
         "purge-browser-sessions": {"task": "chatify.accounts.tasks.purge_browser_sessions", "schedule": 3600.0},
     },
     beat_scheduler="celery.beat:Scheduler",

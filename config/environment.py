@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from chatify.llm.prices import Price, parse_prices
 
+Network = IPv4Network | IPv6Network
 _WITH_HOST = ("http", "https", "redis", "rediss", "amqp", "amqps")
 MIN_SECRET = 32
 
@@ -86,6 +88,15 @@ def secret(env: environ.Env, name: str, *, derived_from: str) -> str:
     if len(value) < MIN_SECRET:
         raise ImproperlyConfigured(f"{name} has to be at least {MIN_SECRET} characters long.")
     return value
+
+
+def networks(env: environ.Env, name: str) -> tuple[Network, ...]:
+    """Networks with commas between them, such as 10.0.0.0/8. Raises ImproperlyConfigured that names the variable."""
+    texts = [text.strip() for text in str(env.ENVIRON.get(name, "")).split(",")]
+    try:
+        return tuple(ip_network(text) for text in texts if text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} has to hold networks such as 10.0.0.0/8,fd00::/8: {error}.") from None
 
 
 def prices(env: environ.Env, name: str) -> dict[str, Price]:

@@ -48,6 +48,7 @@ OPENAI_BASE_URL = environment.url(env, "OPENAI_BASE_URL", ("http", "https"), "ht
 CHAT_MODEL = env.str("CHAT_MODEL", default="gpt-5-mini") if OPENAI_API_KEY else "offline-companion"
 MODEL_PRICES = environment.prices(env, "MODEL_PRICES")
 CONTEXT_MESSAGES = environment.integer(env, "CONTEXT_MESSAGES", 15, most=20)
+WEBHOOK_ALLOWED_NETWORKS: tuple[environment.Network, ...] = environment.networks(env, "WEBHOOK_ALLOWED_NETWORKS")
 MATCH_TIMEOUT_SECONDS = environment.integer(env, "MATCH_TIMEOUT_SECONDS", 10, most=3600)
 PAUSE_AFTER_SECONDS = environment.integer(env, "PAUSE_AFTER_SECONDS", 300)
 END_AFTER_SECONDS = environment.integer(env, "END_AFTER_SECONDS", 3600, most=31_536_000)
@@ -373,6 +374,14 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Matchmaking",
+                "items": [
+                    _entry("Match tickets", "confirmation_number", "matchmaking.matchticket"),
+                    _entry("Reports", "flag", "matchmaking.report"),
+                    _entry("Blocks", "block", "matchmaking.block"),
+                ],
+            },
+            {
                 "title": "Memory",
                 "items": [
                     _entry("Summaries", "short_text", "chat_sessions.summary"),
@@ -388,6 +397,14 @@ UNFOLD = {
                     _entry("People", "badge", "accounts.user"),
                     _entry("Groups", "shield_person", "auth.group"),
                     _entry("Audit log", "history", "accounts.auditentry"),
+                ],
+            },
+            {
+                "title": "Webhooks",
+                "items": [
+                    _entry("Endpoints", "webhook", "webhooks.webhookendpoint"),
+                    _entry("Deliveries", "outbox", "webhooks.webhookdelivery"),
+                    _entry("Sources", "move_to_inbox", "webhooks.webhooksource"),
                 ],
             },
             {

@@ -13,6 +13,9 @@ urlpatterns = [
     path("api/v1/", include("chatify.memory.api.urls")),  # before those of end users
     path("api/v1/", include("chatify.accounts.api.users.urls")),
     path("api/v1/", include("templates_app.api.urls")),
+    path("api/v1/", include("chatify.matchmaking.api.urls")),
+    path("api/v1/", include("chatify.webhooks.api.inbound_urls")),
+    path("api/v1/", include("chatify.webhooks.api.endpoint_urls")),
     path("api/v1/", include("sessions.api.urls")),
     path("api/v1/", include("chatify.turns.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

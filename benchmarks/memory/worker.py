@@ -35,7 +35,7 @@ def _copy(default: Any, budget: int) -> str:
     from templates_app.actions import Draft, save_personality
     from templates_app.models import PromptTemplate
 
-    copied = ("name", "description", "greeting", "welcome_back")
+    copied = ("name", "description", "greeting", "welcome_back", "goodbye")
     template = PromptTemplate(slug=f"benchmark-{budget}", **{name: getattr(default, name) for name in copied})
     save_personality(template=template, draft=replace(Draft.of(default.current_version), context_tokens=budget))
     return template.slug

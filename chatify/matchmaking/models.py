@@ -217,6 +217,10 @@ class Report(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
 
+    chat_session_id: UUID
+    reporter_id: UUID
+    reported_id: UUID
+
     class Meta:
         ordering: ClassVar = ["-created_at"]
         constraints: ClassVar = [

@@ -16,6 +16,8 @@ from chatify.common.threads import in_db_thread
 from chatify.llm.errors import LLMError
 from chatify.mirror.meters import check_backlog
 from chatify.turns.runtime import current
+from chatify.webhooks import meters as webhooks
+from chatify.webhooks.known import known as known_endpoints
 
 TIMEOUT_SECONDS = 3.0
 PROVIDER_CACHE_SECONDS = 30.0
@@ -43,6 +45,8 @@ async def health(request: HttpRequest) -> JsonResponse:
         checks["redis"] = _redis
     if settings.FIRESTORE_IS_ON:
         checks["firestore"] = _firestore
+    if known_endpoints.was_any():
+        checks["webhooks"] = _webhooks
     parts = await _run(checks)
     down = {name for name, part in parts.items() if part["status"] != "ok"}
     status = "ok" if not down else "down" if down & {"database", "turns"} else "degraded"
@@ -88,6 +92,11 @@ async def _redis() -> str:
 async def _firestore() -> str:
     """Whether the mirror keeps up, as the outbox has it: Firestore itself is not asked."""
     return await in_db_thread(check_backlog)
+
+
+async def _webhooks() -> str:
+    """Whether somebody delivers; that a receiver fails is its owner's business."""
+    return await in_db_thread(webhooks.check_backlog)
 
 
 _provider_seen: tuple[float, str] = (-PROVIDER_CACHE_SECONDS, "")

@@ -15,10 +15,12 @@ from django.conf import settings
 
 from chatify.accounts.origins import keep_known, read_known
 from chatify.common.threads import close_pool
+from chatify.matchmaking.timers import Matchmaker
 from chatify.operations.embedded_celery import EmbeddedCelery
 from chatify.realtime import sockets
 from chatify.turns import runtime as turns_runtime
 from chatify.turns.runtime import Runtime
+from chatify.webhooks.running import Running as Webhooks
 
 if TYPE_CHECKING:
     from chatify.mirror.running import Running
@@ -38,8 +40,10 @@ class Services:
     def __init__(self) -> None:
         self._lock: IO[str] | None = None
         self._runtime: Runtime | None = None
+        self._matchmaker: Matchmaker | None = None
         self._celery: EmbeddedCelery | None = None
         self._mirror: Running | None = None
+        self._webhooks: Webhooks | None = None
         self._origins: asyncio.Task[None] | None = None
         self._stop_requested_at: float | None = None
 
@@ -57,6 +61,8 @@ class Services:
         await runtime.start(is_alone=self._lock is not None)
         self._runtime = runtime
         turns_runtime.set_current(runtime)
+        self._matchmaker = Matchmaker(runtime)
+        await self._matchmaker.start()
         sockets.current().start()
         await read_known()  # the first connection may be a preflight
         self._origins = asyncio.create_task(keep_known())
@@ -65,6 +71,8 @@ class Services:
             await asyncio.to_thread(self._celery.start)  # Celery closes database connections as it starts
         if settings.CELERY_IS_EMBEDDED and settings.FIRESTORE_IS_ON:
             self._mirror = await asyncio.to_thread(_start_mirror)
+        self._webhooks = Webhooks()
+        self._webhooks.start()
         log.info("server_started", provider=runtime.provider.name)
 
     async def stop(self) -> None:
@@ -73,6 +81,9 @@ class Services:
             return
         waited = time.monotonic() - (self._stop_requested_at or time.monotonic())
         turns_runtime.set_current(None)
+        if self._matchmaker is not None:
+            await self._matchmaker.stop()
+            self._matchmaker = None
         await self._runtime.stop(patience=max(0.0, PATIENCE_SECONDS - waited))
         await sockets.current().stop()
         sockets.forget()
@@ -81,6 +92,9 @@ class Services:
             await asyncio.gather(self._origins, return_exceptions=True)
         if self._celery is not None:
             await asyncio.to_thread(self._celery.stop)
+        if self._webhooks is not None:
+            await asyncio.to_thread(self._webhooks.stop)
+            self._webhooks = None
         if self._mirror is not None:
             await asyncio.to_thread(self._mirror.stop)
             self._mirror = None

@@ -16,9 +16,11 @@ from chatify.accounts.api.authentication import bearer
 from chatify.common.errors import ChatifyError, Forbidden, InvalidInput, NotAuthenticated, NotFound
 from chatify.common.problems import problem_response
 from chatify.mirror.meters import BacklogCollector
-from chatify.realtime.asyncapi import document
+from chatify.operations.asyncapi import document
+from chatify.webhooks.meters import BacklogCollector as WebhooksCollector
 
 REGISTRY.register(BacklogCollector())
+REGISTRY.register(WebhooksCollector())
 API_PREFIXES = ("/api/", "/health", "/metrics")
 
 
@@ -32,6 +34,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         registry.register(BacklogCollector())
+        registry.register(WebhooksCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
