@@ -15,6 +15,10 @@ from chatify.accounts.people import end_user_of
 
 COOKIE_FIELD = "end_user_id"
 ANONYMOUS_PREFIX = "browser-"
+GUESTS_FIELD = "guest_ids"
+GUEST_PREFIX = "guest-"
+MAX_GUESTS = 20
+"""Of one browser: for more tabs the oldest ones are forgotten."""
 READ_AT_ONCE = 500
 
 
@@ -33,12 +37,33 @@ def browser_end_user(request: HttpRequest) -> EndUser | None:
     found = find_browser_end_user(request)
     if found is not None or not settings.DEBUG or request.user.is_authenticated:
         return found
+    user = _make_stranger(ANONYMOUS_PREFIX)
+    if user is not None:
+        request.session[COOKIE_FIELD] = str(user.id)
+    return user
+
+
+def guest_end_user(request: HttpRequest, external_id: str) -> EndUser | None:
+    """The end user of one tab: the one of this `external_id` if it is a guest of this browser, else a new one.
+
+    None without the demo tenant. To be called with DEBUG only: with it each tab shall be a person of its own.
+    """
+    ids: list[str] = request.session.get(GUESTS_FIELD, [])
+    guests = EndUser.objects.filter(id__in=ids, tenant__deleted_at__isnull=True)
+    if (known := next((one for one in guests if one.external_id == external_id), None)) is not None:
+        return known
+    user = _make_stranger(GUEST_PREFIX)
+    if user is not None:
+        request.session[GUESTS_FIELD] = [*ids, str(user.id)][-MAX_GUESTS:]
+    return user
+
+
+def _make_stranger(prefix: str) -> EndUser | None:
+    """An end user of the demo tenant, if it exists."""
     tenant = ensure_tenant(slug=settings.DEMO_TENANT)
     if tenant.deleted_at is not None:
         return None
-    user = upsert_end_user(tenant_id=tenant.id, external_id=f"{ANONYMOUS_PREFIX}{uuid4()}", changes={})
-    request.session[COOKIE_FIELD] = str(user.id)
-    return user
+    return upsert_end_user(tenant_id=tenant.id, external_id=f"{prefix}{uuid4()}", changes={})
 
 
 def end_browser_sessions(among: QuerySet[Session], field: str, value: object) -> int:

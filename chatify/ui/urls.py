@@ -1,10 +1,11 @@
-"""Routes of the page, of signing in to it, and of forgotten passwords."""
+"""Routes of the pages, of signing in to them, and of forgotten passwords."""
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 from django.views.generic import TemplateView
 
 from chatify.accounts.forms import SignInForm
+from chatify.ui.meeting import guest, meet
 from chatify.ui.passwords import AskForPassword, SetPassword
 from chatify.ui.views import chat
 
@@ -16,6 +17,8 @@ done = TemplateView.as_view(template_name="ui/password_done.html")
 
 urlpatterns = [
     path("", chat, name="chat"),
+    path("meet/", meet, name="meet"),
+    path("meet/guest/", guest, name="guest"),
     path("login/", sign_in, name="login"),
     path("logout/", LogoutView.as_view(next_page="ui:login"), name="logout"),
     path("password/reset/", AskForPassword.as_view(), name="password-reset"),

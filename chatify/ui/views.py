@@ -25,6 +25,7 @@ def chat(request: HttpRequest) -> HttpResponse:
     config = {
         "user": {field: getattr(end_user, field) for field in fields},
         "loginUrl": resolve_url("ui:login"),
+        "meetUrl": resolve_url("ui:meet"),
         "csrfCookie": settings.CSRF_COOKIE_NAME,
     }
     return render(request, "ui/chat.html", {"config": config})

@@ -82,7 +82,7 @@ class ChatPage:
     @property
     def own(self) -> Locator:
         """What the person said."""
-        return self.page.locator("[role=log] .message--user .message__body")
+        return self.page.locator("[role=log] .message--own .message__body")
 
     @property
     def running(self) -> Locator:

@@ -120,15 +120,17 @@ function showPicker() {
 
 async function openConversation(id, { signal, seq }) {
   const session = await client.getSession(id, { signal });
+  if (session.mode === "human") return location.replace(config.meetUrl);
   const opened = new Conversation(client, session, { personalityOf, slugOf, announce, onChange: onSessionChange, onRename: rename,
     onDelete: remove, onMemories: showMemories, onNew: startAnew, onList: openDrawer, onSignIn: signIn });
   opened.draft = drafts.get(id) ?? "";
   conversation = opened;
   await opened.open({ signal, seq });
-  if (signal.aborted) return;
+  if (signal.aborted) return undefined;
   show(opened.element, session.title || nameOf(session.template));
   // On a phone, focus would raise the keyboard over the conversation.
   if (hasMouse.matches) opened.focus();
+  return undefined;
 }
 
 function showProblem(error, id) {

@@ -15,6 +15,13 @@
  * connection.addEventListener("state", ({ detail }) => showBanner(detail.state));
  * await connection.send("Hello!");                             // resolves once the message is on disk
  * connection.close();
+ *
+ * @example
+ * const ticket = await client.joinMatch({ preferences: { language: "en" } });      // somebody to talk to
+ * const queue = client.connectMatch(ticket.id);
+ * queue.addEventListener("match.chatbot", ({ detail }) => chatIn(detail.session)); // nobody came: a personality
+ * queue.addEventListener("match.human_found", ({ detail }) => ask(detail.proposal)); // client.acceptMatch(...)
+ * queue.addEventListener("match.matched", ({ detail }) => chatIn(detail.session)); // the human room is open
  */
 
 const RECONNECT_ATTEMPTS = 5;
@@ -28,6 +35,7 @@ const ACCEPT_WITHIN_MS = 15_000;
 const GAP_PATIENCE_MS = 400;
 const GAP_ASK_AGAIN_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 20_000;
+const CLOCK_TOLERANCE_MS = 2_500;
 
 /** Close codes that end the automatic tries: [state, our code, what to tell people]. 4401 is not among
  *  them: who is really signed out is refused the next ticket. */
@@ -86,6 +94,7 @@ export class ChatifyClient {
   #askToken;
   #token = null;
   #csrfCookie;
+  #skewMs = 0;
 
   /** @param {{baseUrl?: string, token?: string | (() => Promise<string>), csrfCookie?: string}} [options]
    *  `baseUrl` is what stands before `/api/v1/`. `token`: an end-user token, or how to get one: asked at the
@@ -99,6 +108,7 @@ export class ChatifyClient {
   }
 
   listTemplates(query) { return this.#list("templates/", query); }
+  getTemplate(slug, options) { return this.#call("GET", `templates/${slug}/`, options); }
   startSession(body) { return this.#call("POST", "sessions/", { body }); }
   getSession(id, options) { return this.#call("GET", `sessions/${id}/`, options); }
   renameSession(id, title) { return this.#call("PATCH", `sessions/${id}/`, { body: { title } }); }
@@ -131,11 +141,31 @@ export class ChatifyClient {
   /** Forget everything about a user: {deleted}. */
   forgetAllMemories(externalId) { return this.#call("DELETE", memoriesOf(externalId)); }
 
+  /** Look for somebody: the match ticket, also the one that is live already. `next` leaves whom one is with.
+   *  @param {{preferences?: {language?: string, interests?: string[], strict?: string[], template?: string},
+   *   user?: object, next?: boolean}} [body] */
+  joinMatch(body = {}) { return this.#call("POST", "match/tickets/", { body }); }
+  getMatch(ticketId, options) { return this.#call("GET", `match/tickets/${ticketId}/`, options); }
+  /** Look no more. A talk with a personality goes on; a room has to be left instead. */
+  cancelMatch(ticketId) { return this.#call("DELETE", `match/tickets/${ticketId}/`); }
+  /** Yes to `ticket.proposal`: leave the personality, and meet who was found. */
+  acceptMatch(ticketId, proposal) { return this.#call("POST", `match/tickets/${ticketId}/accept/`, { body: { proposal } }); }
+  /** No to it. */
+  declineMatch(ticketId, proposal) { return this.#call("POST", `match/tickets/${ticketId}/stay/`, { body: { proposal } }); }
+  createMatchTicket(ticketId, options) { return this.#call("POST", `match/tickets/${ticketId}/ticket/`, options); }
+
+  /** What one does in a human room beside talking: leaving ends it for both. */
+  leaveRoom(id) { return this.#call("POST", `sessions/${id}/leave/`, { body: {} }); }
+  /** Never meet them again, and leave. */
+  blockPartner(id) { return this.#call("POST", `sessions/${id}/block/`, { body: {} }); }
+  /** @param {{reason: string, comment?: string}} body */
+  reportPartner(id, body) { return this.#call("POST", `sessions/${id}/report/`, { body }); }
+
   /** @param {{rating: number, message_id?: string, comment?: string}} body `rating` from 1 to 5 */
   sendFeedback(id, body) { return this.#call("POST", `sessions/${id}/feedback/`, { body }); }
 
-  /** @param {{search?: string, status?: string, limit?: number, next?: string}} [query] `next` is the
-   *  `next` of an earlier answer. */
+  /** @param {{search?: string, status?: string, mode?: "ai" | "human", limit?: number, next?: string}} [query]
+   *  `next` is the `next` of an earlier answer. */
   listSessions(query) { return this.#list("sessions/", query); }
 
   /** @param {{afterSeq?: number, limit?: number, signal?: AbortSignal}} [range] ascending by `seq` */
@@ -143,8 +173,14 @@ export class ChatifyClient {
     return this.#call("GET", `sessions/${id}/messages/`, { query: { after_seq: afterSeq, limit }, signal });
   }
 
+  /** The time at the server, in ms, as far as its last answer told: a person's clock may be wrong by minutes. */
+  get now() { return Date.now() + this.#skewMs; }
+
   /** Open a socket to a chat session. @returns {ChatConnection} */
   connect(id, options) { return new ChatConnection(this, id, options).open(); }
+
+  /** Open the socket of matchmaking. @returns {MatchConnection} */
+  connectMatch(ticketId) { return new MatchConnection(this, ticketId).open(); }
 
   /** Where a ticket's socket is. `ws_url` may be absolute or a path. */
   socketUrl({ ws_url: path, ticket }) {
@@ -169,8 +205,15 @@ export class ChatifyClient {
       if (this.#token === asked) this.#token = null; // of several calls at once only the first asks for a new one
       response = await this.#fetch(url, await this.#requestOf(method, body, signal, this.#tokenNow()));
     }
+    this.#noteTime(response);
     if (response.ok) return response.status === 204 ? null : response.json();
     throw await problemOf(response);
+  }
+
+  #noteTime(response) {
+    const skewMs = Date.parse(response.headers.get("Date") ?? "") - Date.now();
+    // The header is in whole seconds, and it took its time to come.
+    if (!Number.isNaN(skewMs)) this.#skewMs = Math.abs(skewMs) > CLOCK_TOLERANCE_MS ? skewMs : 0;
   }
 
   #tokenNow() {
@@ -206,58 +249,33 @@ export class ChatifyClient {
 }
 
 /**
- * One chat session's socket, kept open: reconnects, fills gaps, resends what was not accepted.
+ * A socket that is kept open: asks for a ticket, opens, pings, and reconnects when it is lost. What is said on it is
+ * its subclasses' affair. Members that begin with `_` are for them.
  *
  * Events (in `detail`):
  * - `state` {state, attempt, attempts, delayMs, error}: "connecting", "open", "reconnecting", "offline"
  *   (gave up for now: `reconnect()`), "closed" (for good)
- * - `ready` {session, last_seq, running}
- * - `accepted` {clientMessageId, messageId, seq}: one of ours is on disk
- * - `message` {message}: a finished message, also one that was written on another device
- * - `reply.started` {messageId, seq} · `reply.text` {messageId, text, added} · `reply.ended` {messageId, message}
- * - `personality.suggested` {template, name, reason}: another one may suit better: switch, or decline
- * - `personality.declined` {}: it is suggested no more
- * - `personality.switched` {session}: another one answers from now on, whoever asked for it
- * - `error` {error, eventId}: a frame of ours was refused
- * - every other frame under its own name: `typing.start`, `session.ended`, `notice`, `sentiment`, ...
+ * - every frame that no subclass keeps to itself, under its own name
  *
  * After `close()` no event fires, whatever is still on its way.
  */
-export class ChatConnection extends EventTarget {
-  #client;
-  #id;
+class Connection extends EventTarget {
+  _client;
+  /** Ids of timeouts by name. All of them are gone when the socket is. */
+  _timers = {};
+  /** By a frame's type, what to do with it instead of telling it on. */
+  _handlers = {};
   #state = "closed";
   #run = 0;
   #socket = null;
-  #timers = {};
   #attempt = 0;
   #readySince = 0;
   #heardAt = 0;
-  #watermark = null;
-  #finished = new Set();
-  #endedIds = new Set();
-  #replies = new Map();
-  #outbox = new Map();
   #wake = () => globalThis.document?.visibilityState !== "hidden" && this.reconnect();
-  #handlers = {
-    "session.ready": (frame) => this.#ready(frame),
-    "message.accepted": (frame) => this.#settle(frame.client_message_id, { messageId: frame.message_id, seq: frame.seq }),
-    "message.created": ({ message }) => this.#finishMessage(message),
-    "reply.started": (frame) => this.#replyStarted(frame),
-    "reply.delta": (frame) => this.#replyDelta(frame),
-    "reply.completed": (frame) => this.#replyEnded(frame),
-    "reply.failed": (frame) => this.#replyEnded(frame),
-    "reply.cancelled": (frame) => this.#replyEnded(frame),
-    error: (frame) => this.#refused(frame),
-  };
 
-  /** @param {{messages?: object[]}} [options] `messages`: what is already on screen (ascending, without
-   *  holes), so that only what came later is fetched. Without it the connection starts at the present. */
-  constructor(client, id, { messages } = {}) {
+  constructor(client) {
     super();
-    this.#client = client;
-    this.#id = id;
-    if (messages) this.#adopt(messages);
+    this._client = client;
   }
 
   get state() { return this.#state; }
@@ -280,46 +298,61 @@ export class ChatConnection extends EventTarget {
     this.#connect();
   }
 
-  /** Leave for good. Messages that were not accepted are rejected with code "closed". */
+  /** Leave for good. */
   close() {
     this.#shut();
-    this.#rejectAll(new ChatifyError(CLOSED));
+    this._onClosed(new ChatifyError(CLOSED));
   }
 
-  /**
-   * Send a message. Resolves with {messageId, seq} when it is stored; survives reconnects, because it is
-   * resent under the same `clientMessageId` until the server says one or the other. Rejects on refusal.
-   */
-  send(content, { clientMessageId = randomId(), ...options } = {}) {
-    if (this.#state === "closed") return Promise.reject(new ChatifyError(CLOSED));
-    const ids = { event_id: clientMessageId, client_message_id: clientMessageId };
-    return new Promise((resolve, reject) => {
-      const entry = { frame: { type: "message.send", ...ids, content, ...options }, resolve, reject };
-      this.#outbox.set(clientMessageId, entry);
-      if (this.#state === "open") this.#sendEntry(entry);
-    });
+  /** A ticket for the socket: {ticket, ws_url}. */
+  _createTicket() { throw new Error("A subclass says which socket it is."); }
+
+  /** It is closed for good. */
+  _onClosed() {}
+
+  /** The server found a frame too large, and has closed the socket over it. */
+  _onTooLarge() {}
+
+  _emit(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
+
+  /** False when there is no open socket. */
+  _transmit(frame) {
+    if (this.#state !== "open") return false;
+    this.#socket.send(JSON.stringify(frame));
+    return true;
   }
 
-  /** Take back a message that was not accepted. False when it is too late. */
-  withdraw(clientMessageId) { return this.#outbox.delete(clientMessageId); }
+  /** The first frame has come: the socket is open. */
+  _opened() {
+    clearTimeout(this._timers.connect);
+    this.#readySince = Date.now();
+    this.#setState("open");
+    this.#heartbeat();
+  }
 
-  /** These return false when there is no open socket. */
-  stop() { return this.#transmit({ type: "reply.stop" }); }
-  retry(messageId) { return this.#transmit({ type: "reply.retry", message_id: messageId, event_id: messageId }); }
-  switchPersonality(template) { return this.#transmit({ type: "personality.switch", template, event_id: template }); }
-  declineSuggestion() { return this.#transmit({ type: "personality.decline" }); }
-  typing(isTyping) { return this.#transmit({ type: isTyping ? "typing.start" : "typing.stop" }); }
+  /** Give this socket up, and try again a little later. */
+  _lost({ error = null, delayMs = 0 } = {}) {
+    this.#drop();
+    if (this.#readySince && Date.now() - this.#readySince > STABLE_AFTER_MS) this.#attempt = 0;
+    this.#readySince = 0;
+    if (this.#attempt >= RECONNECT_ATTEMPTS) return this.#settleIn("offline", error);
+    const backoff = Math.min(RECONNECT_FIRST_MS * 2 ** this.#attempt, RECONNECT_LONGEST_MS);
+    const wait = Math.min(Math.max(backoff * (0.75 + Math.random() / 4), delayMs), RECONNECT_LONGEST_MS);
+    this.#attempt += 1;
+    this._timers.reconnect = setTimeout(() => this.#connect(), wait);
+    return this.#setState("reconnecting", { delayMs: wait, error });
+  }
 
   async #connect() {
     const run = ++this.#run;
     const abort = new AbortController();
-    this.#timers.connect = setTimeout(() => {
+    this._timers.connect = setTimeout(() => {
       abort.abort();
-      this.#lost();
+      this._lost();
     }, CONNECT_TIMEOUT_MS);
     try {
-      const ticket = await this.#client.createTicket(this.#id, { signal: abort.signal });
-      if (run === this.#run) this.#openSocket(run, this.#client.socketUrl(ticket));
+      const ticket = await this._createTicket({ signal: abort.signal });
+      if (run === this.#run) this.#openSocket(run, this._client.socketUrl(ticket));
     } catch (error) {
       if (run === this.#run) this.#ticketRefused(error);
     }
@@ -334,9 +367,9 @@ export class ChatConnection extends EventTarget {
   }
 
   #ticketRefused(error) {
-    if (error.status === 429) return this.#lost({ error, delayMs: error.retryAfter * 1000 });
+    if (error.status === 429) return this._lost({ error, delayMs: error.retryAfter * 1000 });
     if (error.status >= 400 && error.status < 500) return this.#settleIn("closed", error);
-    return this.#lost({ error });
+    return this._lost({ error });
   }
 
   #onClose({ code }) {
@@ -344,20 +377,8 @@ export class ChatConnection extends EventTarget {
       const [state, reason, message] = LASTING_CLOSE_CODES[code];
       return this.#settleIn(state, new ChatifyError({ code: reason, message }));
     }
-    if (code === FRAME_TOO_LARGE) this.#rejectAll(new ChatifyError(TOO_LARGE));
-    return this.#lost(code === SLOW_CLOSE_CODE ? { delayMs: RECONNECT_LONGEST_MS } : {});
-  }
-
-  #lost({ error = null, delayMs = 0 } = {}) {
-    this.#drop();
-    if (this.#readySince && Date.now() - this.#readySince > STABLE_AFTER_MS) this.#attempt = 0;
-    this.#readySince = 0;
-    if (this.#attempt >= RECONNECT_ATTEMPTS) return this.#settleIn("offline", error);
-    const backoff = Math.min(RECONNECT_FIRST_MS * 2 ** this.#attempt, RECONNECT_LONGEST_MS);
-    const wait = Math.min(Math.max(backoff * (0.75 + Math.random() / 4), delayMs), RECONNECT_LONGEST_MS);
-    this.#attempt += 1;
-    this.#timers.reconnect = setTimeout(() => this.#connect(), wait);
-    return this.#setState("reconnecting", { delayMs: wait, error });
+    if (code === FRAME_TOO_LARGE) this._onTooLarge();
+    return this._lost(code === SLOW_CLOSE_CODE ? { delayMs: RECONNECT_LONGEST_MS } : {});
   }
 
   #settleIn(state, error) {
@@ -365,13 +386,13 @@ export class ChatConnection extends EventTarget {
     this.#setState(state, { error });
     if (state !== "closed") return;
     this.#shut();
-    this.#rejectAll(error);
+    this._onClosed(error);
   }
 
   #drop() {
     this.#run += 1;
-    Object.values(this.#timers).forEach(clearTimeout);
-    this.#timers = {};
+    Object.values(this._timers).forEach(clearTimeout);
+    this._timers = {};
     this.#socket?.close();
     this.#socket = null;
   }
@@ -385,40 +406,15 @@ export class ChatConnection extends EventTarget {
 
   #setState(state, detail = {}) {
     this.#state = state;
-    this.#emit("state", { state, attempt: this.#attempt, attempts: RECONNECT_ATTEMPTS, ...detail });
-  }
-
-  #emit(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
-
-  #transmit(frame) {
-    if (this.#state !== "open") return false;
-    this.#socket.send(JSON.stringify(frame));
-    return true;
-  }
-
-  #sendEntry(entry) {
-    this.#transmit(entry.frame);
-    this.#watchAcceptance();
-  }
-
-  #watchAcceptance() {
-    clearTimeout(this.#timers.accept);
-    if (this.#outbox.size) this.#timers.accept = setTimeout(() => this.#lost(), ACCEPT_WITHIN_MS);
-  }
-
-  #sync(messageId) {
-    const reply = this.#replies.get(messageId);
-    if (reply) reply.askedAt = Date.now();
-    const resume = reply && { message_id: messageId, offset: reply.length };
-    this.#transmit({ type: "sync", after_seq: this.#watermark, ...resume });
+    this._emit("state", { state, attempt: this.#attempt, attempts: RECONNECT_ATTEMPTS, ...detail });
   }
 
   #heartbeat() {
-    this.#timers.ping = setTimeout(() => {
+    this._timers.ping = setTimeout(() => {
       const pingedAt = Date.now();
-      this.#transmit({ type: "ping" });
-      this.#timers.pong = setTimeout(() => {
-        return this.#heardAt < pingedAt ? this.#lost() : this.#heartbeat();
+      this._transmit({ type: "ping" });
+      this._timers.pong = setTimeout(() => {
+        return this.#heardAt < pingedAt ? this._lost() : this.#heartbeat();
       }, PONG_WITHIN_MS);
     }, PING_EVERY_MS);
   }
@@ -426,20 +422,111 @@ export class ChatConnection extends EventTarget {
   #receive(data) {
     this.#heardAt = Date.now();
     const frame = JSON.parse(data);
-    const handle = this.#handlers[frame.type];
+    const handle = this._handlers[frame.type];
     if (handle) handle(frame);
-    else this.#emit(frame.type, frame);
+    else this._emit(frame.type, frame);
+  }
+}
+
+/**
+ * One chat session's socket, kept open: reconnects, fills gaps, resends what was not accepted.
+ *
+ * Events (in `detail`), beside `state` (see Connection):
+ * - `ready` {session, last_seq, running, participants}: in a human room {role, name, online, read_seq} of both
+ * - `accepted` {clientMessageId, messageId, seq}: one of ours is on disk
+ * - `message` {message}: a finished message, also one that was written on another device
+ * - `reply.started` {messageId, seq} · `reply.text` {messageId, text, added} · `reply.ended` {messageId, message}
+ * - `personality.suggested` {template, name, reason}: another one may suit better: switch, or decline
+ * - `personality.declined` {}: it is suggested no more
+ * - `personality.switched` {session}: another one answers from now on, whoever asked for it
+ * - `error` {error, eventId}: a frame of ours was refused
+ * - in a human room: `typing.start` and `typing.stop` {role}, `message.read` {role, seq}, `presence` {role, online};
+ *   messages of one's own have the role `session.your_role`
+ * - every other frame under its own name: `session.ended`, `notice`, ...
+ */
+export class ChatConnection extends Connection {
+  #id;
+  #watermark = null;
+  #finished = new Set();
+  #endedIds = new Set();
+  #replies = new Map();
+  #outbox = new Map();
+  _handlers = {
+    "session.ready": (frame) => this.#ready(frame),
+    "message.accepted": (frame) => this.#settle(frame.client_message_id, { messageId: frame.message_id, seq: frame.seq }),
+    "message.created": ({ message }) => this.#finishMessage(message),
+    "reply.started": (frame) => this.#replyStarted(frame),
+    "reply.delta": (frame) => this.#replyDelta(frame),
+    "reply.completed": (frame) => this.#replyEnded(frame),
+    "reply.failed": (frame) => this.#replyEnded(frame),
+    "reply.cancelled": (frame) => this.#replyEnded(frame),
+    error: (frame) => this.#refused(frame),
+  };
+
+  /** @param {{messages?: object[]}} [options] `messages`: what is already on screen (ascending, without
+   *  holes), so that only what came later is fetched. Without it the connection starts at the present. */
+  constructor(client, id, { messages } = {}) {
+    super(client);
+    this.#id = id;
+    if (messages) this.#adopt(messages);
+  }
+
+  /**
+   * Send a message. Resolves with {messageId, seq} when it is stored; survives reconnects, because it is
+   * resent under the same `clientMessageId` until the server says one or the other. Rejects on refusal.
+   */
+  send(content, { clientMessageId = randomId(), ...options } = {}) {
+    if (this.state === "closed") return Promise.reject(new ChatifyError(CLOSED));
+    const ids = { event_id: clientMessageId, client_message_id: clientMessageId };
+    return new Promise((resolve, reject) => {
+      const entry = { frame: { type: "message.send", ...ids, content, ...options }, resolve, reject };
+      this.#outbox.set(clientMessageId, entry);
+      if (this.state === "open") this.#sendEntry(entry);
+    });
+  }
+
+  /** Take back a message that was not accepted. False when it is too late. */
+  withdraw(clientMessageId) { return this.#outbox.delete(clientMessageId); }
+
+  /** These return false when there is no open socket. */
+  stop() { return this._transmit({ type: "reply.stop" }); }
+  retry(messageId) { return this._transmit({ type: "reply.retry", message_id: messageId, event_id: messageId }); }
+  switchPersonality(template) { return this._transmit({ type: "personality.switch", template, event_id: template }); }
+  declineSuggestion() { return this._transmit({ type: "personality.decline" }); }
+  /** In a human room: all messages up to this one were read. */
+  markRead(seq) { return this._transmit({ type: "message.read", seq }); }
+  typing(isTyping) { return this._transmit({ type: isTyping ? "typing.start" : "typing.stop" }); }
+
+  _createTicket(options) { return this._client.createTicket(this.#id, options); }
+
+  /** Messages that were not accepted are rejected. */
+  _onClosed(error) { this.#rejectAll(error); }
+
+  _onTooLarge() { this.#rejectAll(new ChatifyError(TOO_LARGE)); }
+
+  #sendEntry(entry) {
+    this._transmit(entry.frame);
+    this.#watchAcceptance();
+  }
+
+  #watchAcceptance() {
+    clearTimeout(this._timers.accept);
+    if (this.#outbox.size) this._timers.accept = setTimeout(() => this._lost(), ACCEPT_WITHIN_MS);
+  }
+
+  #sync(messageId) {
+    const reply = this.#replies.get(messageId);
+    if (reply) reply.askedAt = Date.now();
+    const resume = reply && { message_id: messageId, offset: reply.length };
+    this._transmit({ type: "sync", after_seq: this.#watermark, ...resume });
   }
 
   #ready(frame) {
-    clearTimeout(this.#timers.connect);
-    this.#readySince = Date.now();
     this.#watermark ??= frame.last_seq;
-    this.#setState("open");
-    this.#emit("ready", frame);
+    this._opened();
+    this._emit("ready", frame);
     this.#catchUp(frame);
     this.#outbox.forEach((entry) => this.#sendEntry(entry));
-    this.#heartbeat();
   }
 
   #catchUp({ last_seq: lastSeq, running }) {
@@ -455,7 +542,7 @@ export class ChatConnection extends EventTarget {
     if (!entry) return;
     this.#outbox.delete(clientMessageId);
     this.#watchAcceptance();
-    this.#emit("accepted", { clientMessageId, ...accepted });
+    this._emit("accepted", { clientMessageId, ...accepted });
     entry.resolve(accepted);
   }
 
@@ -464,7 +551,7 @@ export class ChatConnection extends EventTarget {
     // A frame that could not even be parsed is refused without its id; only a message's text can be like that.
     const id = eventId ?? this.#outbox.keys().next().value;
     const entry = this.#outbox.get(id);
-    if (!entry) return this.#emit("error", { error, eventId });
+    if (!entry) return this._emit("error", { error, eventId });
     this.#outbox.delete(id);
     this.#watchAcceptance();
     return entry.reject(error);
@@ -479,7 +566,7 @@ export class ChatConnection extends EventTarget {
   #replyStarted({ message_id: messageId, seq }) {
     if (this.#endedIds.has(messageId)) return;
     this.#track(messageId).seq = seq;
-    this.#emit("reply.started", { messageId, seq });
+    this._emit("reply.started", { messageId, seq });
     this.#checkGap(seq);
   }
 
@@ -501,7 +588,7 @@ export class ChatConnection extends EventTarget {
     reply.text += added;
     reply.length += countCodePoints(added);
     reply.askedAt = 0;
-    this.#emit("reply.text", { messageId, text: reply.text, added });
+    this._emit("reply.text", { messageId, text: reply.text, added });
   }
 
   #replyEnded({ message_id: messageId, message }) {
@@ -509,14 +596,14 @@ export class ChatConnection extends EventTarget {
     if (this.#endedIds.has(messageId)) return;
     this.#endedIds.add(messageId);
     this.#finishSeq(message.seq);
-    this.#emit("reply.ended", { messageId, message });
+    this._emit("reply.ended", { messageId, message });
   }
 
   #finishMessage(message) {
     if (this.#replies.has(message.id)) return this.#replyEnded({ message_id: message.id, message });
     if (message.role === "assistant") this.#endedIds.add(message.id);
     this.#settle(message.client_message_id, { messageId: message.id, seq: message.seq });
-    this.#emit("message", { message });
+    this._emit("message", { message });
     return this.#checkGap(message.seq);
   }
 
@@ -535,9 +622,9 @@ export class ChatConnection extends EventTarget {
   }
 
   #checkGap(seq) {
-    if (!this.#isMissingBefore(seq) || this.#timers.gap) return;
-    this.#timers.gap = setTimeout(() => {
-      this.#timers.gap = undefined;
+    if (!this.#isMissingBefore(seq) || this._timers.gap) return;
+    this._timers.gap = setTimeout(() => {
+      this._timers.gap = undefined;
       if (this.#isMissingBefore(seq)) this.#sync();
     }, GAP_PATIENCE_MS);
   }
@@ -547,4 +634,34 @@ export class ChatConnection extends EventTarget {
     for (let n = this.#watermark + 1; n < seq; n += 1) if (!known.has(n)) return true;
     return false;
   }
+}
+
+/**
+ * The socket of matchmaking: tells where one's match ticket stands, and is the sign of life that keeps it. What one
+ * does (join, cancel, accept, decline) goes over REST: see {@link ChatifyClient}.
+ *
+ * Events (in `detail`), beside `state` (see Connection):
+ * - `match.ready` {ticket}: at each connecting; null when no ticket is live
+ * - `match.waiting` {ticket} · `match.chatbot` {ticket, session, reason, disclosure}
+ * - `match.human_found` {ticket, proposal}: with `proposal.must_answer` one is asked
+ * - `match.matched` {ticket, session} · `match.declined` {ticket, reason}
+ * - `match.cancelled`, `match.expired`, `match.closed` {ticket, reason}: the ticket is done with
+ */
+export class MatchConnection extends Connection {
+  #ticketId;
+
+  /** @param {string} ticketId of any ticket of this person; the socket follows the later ones, too */
+  constructor(client, ticketId) {
+    super(client);
+    this.#ticketId = ticketId;
+  }
+
+  _handlers = {
+    "match.ready": (frame) => {
+      if (this.state !== "open") this._opened();
+      this._emit("match.ready", frame);
+    },
+  };
+
+  _createTicket(options) { return this._client.createMatchTicket(this.#ticketId, options); }
 }

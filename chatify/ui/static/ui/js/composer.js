@@ -15,13 +15,17 @@ export class Composer {
   #stop = h("button", { type: "button", class: "composer__stop", hidden: true, title: "Stop (Esc)" }, icon("stop"), "Stop");
   #onSend;
 
-  /** @param {{onSend: (text: string) => void, onStop: () => void}} listeners */
-  constructor({ onSend, onStop }) {
+  /** @param {{onSend: (text: string) => void, onStop: () => void, onInput?: (text: string) => void}} listeners
+   *  `onInput` is told what is written whenever the person changes it */
+  constructor({ onSend, onStop, onInput = () => {} }) {
     this.#onSend = onSend;
     this.element = h("form", { class: "composer" }, this.#input, this.#count, this.#stop, this.#send);
     this.element.addEventListener("submit", (event) => this.#submit(event));
     this.#input.addEventListener("keydown", (event) => this.#onKey(event));
-    this.#input.addEventListener("input", () => this.#fit());
+    this.#input.addEventListener("input", () => {
+      this.#fit();
+      onInput(this.text);
+    });
     this.#stop.addEventListener("click", onStop);
     this.#fit();
   }

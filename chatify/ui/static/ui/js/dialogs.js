@@ -58,6 +58,38 @@ export async function confirmForgetAll(count) {
   return Boolean(await ask({ title: "Forget everything?", content, action: "Forget everything", isDanger: true }));
 }
 
+/** Leave a person for the next one? It ends for both. */
+export async function confirmNext(name) {
+  const content = h("p", {}, "Your talk with ", h("strong", {}, name), " ends, for both of you, and we look for somebody else.");
+  return Boolean(await ask({ title: "Meet the next one?", content, action: "Next", cancel: "Stay" }));
+}
+
+export async function confirmBlock(name) {
+  const content = h("p", {}, "You and ", h("strong", {}, name), " will never meet again. They are not told why. This talk ends.");
+  return Boolean(await ask({ title: `Block ${name}?`, content, action: "Block", isDanger: true }));
+}
+
+/**
+ * Ask what somebody did.
+ * @param {string} name of whom
+ * @param {Array<[string, string]>} reasons values and what they mean
+ * @returns {Promise<{reason: string, comment?: string, isBlock: boolean}|null>}
+ */
+export async function askReport(name, reasons) {
+  const reason = ([value, label]) => h("label", { class: "option" }, h("input", { type: "radio", name: "reason", value, required: true }),
+    h("span", {}, label[0].toUpperCase() + label.slice(1)));
+  const content = h("div", {}, h("p", { class: "dialog__intro" }, "Our staff will look at it, and read this talk. ", name, " is not told who it was."),
+    h("fieldset", { class: "options" }, h("legend", { class: "field__label" }, "What is it about?"), reasons.map(reason)),
+    h("label", { class: "field" }, h("span", { class: "field__label" }, "What happened? ", h("small", {}, "optional")),
+      h("textarea", { name: "comment", class: "field__input", rows: "3", maxlength: "2000" })),
+    h("label", { class: "option option--last" }, h("input", { type: "checkbox", name: "block", checked: true }),
+      h("span", {}, `Also block ${name}, and leave`)));
+  const form = await ask({ title: `Report ${name}`, content, action: "Send report", isDanger: true });
+  if (!form) return null;
+  const comment = form.get("comment").trim();
+  return { reason: form.get("reason"), ...(comment && { comment }), isBlock: form.has("block") };
+}
+
 /** @returns {Promise<string|null>} the new title */
 export async function askTitle(title) {
   const input = h("input", { name: "title", class: "field__input", value: title, required: true, maxlength: "200", autofocus: true,

@@ -6,10 +6,12 @@ import { MarkdownView } from "./markdown.js";
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const FULL_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
 
-const TICKS = { sending: "Sending…", waiting: "Waiting for the connection…" };
+const TICKS = { sending: "Sending…", waiting: "Waiting for the connection…", read: "Read" };
 
 /**
- * @typedef {{nameNow: () => string, keyOf: (name: string) => string, onRetry: (message: object) => void,
+ * `ownRole` is that of the messages of who reads: in a human room it may be either one's.
+ *
+ * @typedef {{ownRole: () => string, nameNow: () => string, keyOf: (name: string) => string, onRetry: (message: object) => void,
  *   onRate: (message: object, rating: number) => Promise<void>,
  *   onResend: (clientMessageId: string) => void, onDiscard: (clientMessageId: string) => void}} MessageContext
  */
@@ -32,6 +34,7 @@ export class MessageView {
   }
 
   get isReply() { return this.message.role === "assistant"; }
+  get isOwn() { return this.message.role === this.#context.ownRole(); }
   get isRunning() { return this.message.status === "streaming"; }
 
   /** Show a newer state of the same message. */
@@ -65,6 +68,9 @@ export class MessageView {
     return undefined;
   }
 
+  /** Whether the other one has read it. */
+  showRead(isRead) { this.showDelivery(isRead ? "read" : "sent"); }
+
   /** Only the newest reply can be tried again; an empty one that was tried again says nothing any more. */
   mark({ isNewest, isRetried }) {
     this.element.classList.toggle("is-newest", isNewest);
@@ -73,14 +79,17 @@ export class MessageView {
 
   #build() {
     const { role, sender } = this.message;
+    const { isOwn } = this;
+    const isNotice = role === "notice";
     this.#name = sender?.name || this.#context.nameNow();
-    const who = role === "user" ? "You" : this.#name;
+    const who = isOwn ? "You" : this.#name;
     const badge = this.isReply && h("span", { class: "badge badge--ai" }, "AI");
     const head = h("div", { class: "message__head" }, h("span", { class: "message__name" }, who), badge,
-      role !== "user" && this.#time);
+      !isOwn && this.#time);
     if (this.isReply) this.#markdown = new MarkdownView(this.#body);
-    return h("article", { class: `message message--${role}`, "aria-label": `${who} wrote` },
-      role !== "user" && role !== "notice" && avatar(who, this.isReply ? this.#context.keyOf(who) : who),
+    const kind = isOwn ? "own" : this.isReply || isNotice ? role : "other";
+    return h("article", { class: `message message--${kind}`, "aria-label": `${who} wrote` },
+      !isOwn && !isNotice && avatar(who, this.#context.keyOf(who)),
       h("div", { class: "message__main" }, head, this.#body, this.#note, this.#actions));
   }
 
@@ -135,7 +144,7 @@ export class MessageView {
     const copy = iconButton("copy", "Copy message", { class: "icon-button icon-button--small",
       on: { click: () => this.#copy() } });
     const canRate = this.isReply && this.message.status === "complete";
-    this.#actions.replaceChildren(...[this.message.role === "user" && this.#time, this.message.content && copy, canRate && this.#thumb("up", "Good reply", 5),
+    this.#actions.replaceChildren(...[this.isOwn && this.#time, this.message.content && copy, canRate && this.#thumb("up", "Good reply", 5),
       canRate && this.#thumb("down", "Bad reply", 1)].filter(Boolean));
   }
 
@@ -160,6 +169,7 @@ export class MessageView {
   }
 }
 
-function typingDots(name) {
+/** Three dots that say that somebody is typing. */
+export function typingDots(name) {
   return h("span", { class: "typing", role: "img", "aria-label": `${name} is typing` }, h("i"), h("i"), h("i"));
 }

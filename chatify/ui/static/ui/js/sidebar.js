@@ -46,7 +46,7 @@ export class Sidebar {
     this.#load = load;
     if (!this.#sessions.size) this.#showState("Loading…");
     try {
-      const page = await this.#client.listSessions({ search: this.#search, signal: load.signal });
+      const page = await this.#client.listSessions({ mode: "ai", search: this.#search, signal: load.signal });
       this.#sessions = new Map(page.results.map((session) => [session.id, session]));
       this.#next = page.next;
       this.#draw();

@@ -12,6 +12,7 @@ export class Transcript {
   #context;
   #list = h("div", { class: "log__list" });
   #intro = h("div", { class: "log__intro" });
+  #typing = h("div", { class: "log__typing" });
   #jump = h("button", { type: "button", class: "jump", hidden: true }, icon("down"), "Jump to latest");
   #isPinned = true;
   #lastTop = 0;
@@ -23,14 +24,18 @@ export class Transcript {
     this.#context = context;
     // Not read while it grows: the page announces finished replies in a region of its own.
     this.element = h("div", { class: "log", role: "log", "aria-live": "off", "aria-label": "Messages", tabindex: "0" },
-      this.#intro, this.#list);
+      this.#intro, this.#list, this.#typing);
     this.frame = h("div", { class: "log-frame" }, this.element, this.#jump);
     this.element.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     this.#jump.addEventListener("click", () => this.toLatest({ isSmooth: true }));
     this.#observer.observe(this.#list);
+    this.#observer.observe(this.#typing);
     this.#observer.observe(this.element);
   }
 
+  get lastSeqOfOthers() {
+    return Math.max(0, ...[...this.#views.values()].filter((view) => !view.isOwn).map(({ message }) => message.seq ?? 0));
+  }
   get firstSeq() { return this.#list.firstElementChild?.view?.message.seq ?? 0; }
   /** The sender of the first reply, if there is one. */
   get firstSpeaker() { return [...this.#list.children].find(({ view }) => view.isReply)?.view.message.sender; }
@@ -49,7 +54,7 @@ export class Transcript {
     const view = known ?? new MessageView(message, this.#context);
     if (known) known.update(message);
     this.#views.set(message.id, view);
-    if (message.role === "user") view.showDelivery("sent");
+    if (view.isOwn) view.showDelivery("sent");
     this.#place(view);
     this.#markReplies();
     return view;
@@ -70,7 +75,7 @@ export class Transcript {
 
   /** A message of ours, before the server has it. */
   putPending(clientMessageId, content) {
-    const message = { role: "user", content, status: "complete", client_message_id: clientMessageId };
+    const message = { role: this.#context.ownRole(), content, status: "complete", client_message_id: clientMessageId };
     const view = new MessageView(message, this.#context);
     this.#pending.set(clientMessageId, view);
     this.#place(view);
@@ -92,6 +97,16 @@ export class Transcript {
       if (view.element.dataset.delivery !== "unsent") view.showDelivery(state);
     }
   }
+
+  /** The other one has read up to here: the latest of ours that they have read says so. */
+  showRead(seq) {
+    const own = [...this.#views.values()].filter((view) => view.isOwn);
+    const newest = own.filter(({ message }) => message.seq <= seq).reduce((a, b) => (b.message.seq > (a?.message.seq ?? 0) ? b : a), null);
+    own.forEach((view) => view.showRead(view === newest));
+  }
+
+  /** Below all messages: somebody is typing. */
+  showTyping(...nodes) { this.#typing.replaceChildren(...nodes); }
 
   /** Older messages above, without moving what is being read. */
   prepend(messages) {
