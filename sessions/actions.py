@@ -21,7 +21,7 @@ from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
 from chatify.common.errors import Conflict, InvalidInput, NotFound
 from chatify.events.bus import Event, emit, emit_all, forget
-from sessions.access import lock_chat_session
+from sessions.access import lock_chat_session, require_personality
 from sessions.lifecycle import BY_SILENCE, EVENTS, Step, next_status
 from sessions.messages import append_message
 from sessions.models import ChatSession, ChatSessionQuerySet, Feedback, Message
@@ -317,9 +317,10 @@ def request_cancel(*, chat_session_ids: Iterable[UUID]) -> None:
 def give_feedback(*, chat_session: ChatSession, rating: int, message: Message | None, comment: str | None) -> Feedback:
     """Rate a reply, or the chat session as a whole; a later rating replaces the former.
 
-    Raises Conflict (`not_a_reply`), NotFound when the chat session was erased meanwhile.
+    Raises Conflict (`not_a_reply`, `human_room`), NotFound when the chat session was erased meanwhile.
     `comment` None leaves an earlier comment as it is.
     """
+    require_personality(chat_session)
     if message is not None and message.role != Message.Role.ASSISTANT:
         raise Conflict("Only replies can be rated.", code="not_a_reply")
     locked = ChatSession.objects.select_for_update().filter(id=chat_session.id)  # two ratings at once make one row

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Subquery
 
 from chatify.accounts.models import EndUser, Tenant
 from chatify.common.ids import uuid7
@@ -23,7 +23,7 @@ class ChatSessionQuerySet(models.QuerySet["ChatSession"]):
         """Those that nobody deleted."""
         return self.filter(deleted_at=None)
 
-    def of_end_user(self, end_user_id: UUID) -> ChatSessionQuerySet:
+    def of_end_user(self, end_user_id: UUID | Subquery) -> ChatSessionQuerySet:
         """Those that somebody takes part in, human rooms included."""
         return self.filter(Q(end_user_id=end_user_id) | Q(partner_id=end_user_id))
 

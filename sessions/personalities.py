@@ -15,7 +15,7 @@ from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
 from chatify.common.errors import AgeRestricted, Conflict, InvalidInput, NotFound
 from chatify.events.bus import emit
-from sessions.access import lock_chat_session
+from sessions.access import lock_chat_session, require_personality
 from sessions.messages import append_message
 from sessions.models import ChatSession, Feedback, Message
 from sessions.objects import disclosure
@@ -121,13 +121,13 @@ def _set_suggestion(seen: ChatSession, found: Suggestion) -> bool:
 def switch_personality(*, principal: Principal, chat_session_id: UUID, slug: str) -> None:
     """From now on another personality answers, with its present version. A running reply is finished by the old one.
 
-    Once is enough. Raises NotFound, Conflict (`session_ended`), InvalidInput (`unknown_template`), AgeRestricted.
+    Once is enough. Raises NotFound, Conflict (`session_ended`, `human_room`), InvalidInput (`unknown_template`),
+    AgeRestricted.
     """
     row = lock_chat_session(chat_session_id)
     if row.status == ChatSession.Status.ENDED:
         raise Conflict("This chat session has ended.", code="session_ended")
-    if row.mode == ChatSession.Mode.HUMAN:
-        raise Conflict("No personality takes part in this.", code="human_room")
+    require_personality(row)
     try:
         template = get_template(principal, slug)
     except NotFound as error:
@@ -155,8 +155,10 @@ def switch_personality(*, principal: Principal, chat_session_id: UUID, slug: str
 
 @transaction.atomic
 def decline_suggestion(*, chat_session_id: UUID) -> None:
-    """Suggest it no more. Once is enough. Raises NotFound."""
-    _drop_suggestion(lock_chat_session(chat_session_id))
+    """Suggest it no more. Once is enough. Raises NotFound, Conflict (`human_room`)."""
+    row = lock_chat_session(chat_session_id)
+    require_personality(row)
+    _drop_suggestion(row)
 
 
 def _drop_suggestion(row: ChatSession) -> None:

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from chatify.common.errors import Conflict
 from chatify.events.bus import emit
-from sessions.access import lock_chat_session
+from sessions.access import lock_chat_session, require_personality
 from sessions.actions import request_cancel
 from sessions.models import ChatSession
 
@@ -29,8 +29,7 @@ def give_floor(*, chat_session_id: UUID, to: ChatSession.Speaker) -> int:
     row = lock_chat_session(chat_session_id)
     if row.status == ChatSession.Status.ENDED:
         raise Conflict("This chat session has ended.", code="session_ended")
-    if row.mode == ChatSession.Mode.HUMAN:
-        raise Conflict("No personality takes part in this.", code="human_room")
+    require_personality(row)
     if row.speaker == to:
         return row.speaker_epoch
     epoch = row.speaker_epoch + 1

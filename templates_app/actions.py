@@ -22,6 +22,7 @@ from chatify.events.bus import Event, emit, emit_all
 from templates_app.access import get_own_template, get_template
 from templates_app.checks import (
     PromptProblem,
+    check_goodbye,
     check_greeting,
     check_label,
     check_prompt,
@@ -31,14 +32,15 @@ from templates_app.checks import (
 from templates_app.models import DEFAULT_CONTEXT_TOKENS, PromptTemplate, PromptVersion, SelectionRule
 from templates_app.selection import AUTO, checked_parts_of_day, checked_words
 
-_OWN_FIELDS = ("name", "description", "greeting", "welcome_back", "adult_only", "is_active")
-_COPIED = ("name", "description", "greeting", "welcome_back", "adult_only")
+_OWN_FIELDS = ("name", "description", "greeting", "welcome_back", "goodbye", "adult_only", "is_active")
+_COPIED = ("name", "description", "greeting", "welcome_back", "goodbye", "adult_only")
 _SAVED = (*_OWN_FIELDS, "slug", "tenant_id", "is_default", "seed_digest")
 _CHECKS: Mapping[str, Callable[[str], list[PromptProblem]]] = {
     "name": check_label,
     "description": check_greeting,
     "greeting": check_greeting,
     "welcome_back": check_greeting,
+    "goodbye": check_goodbye,
     "system_prompt": check_prompt,
 }
 

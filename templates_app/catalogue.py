@@ -109,7 +109,7 @@ def _read(tenant_id: UUID, asked_at: float = float("-inf")) -> Menu:
     revision = _revision(tenant_id)
     default = PromptTemplate.objects.existing().filter(is_default=True, slug=OuterRef("slug"))
     rows = PromptTemplate.objects.on_offer_to(tenant_id).select_related("current_version")
-    rows = rows.defer("welcome_back", "current_version__system_prompt")
+    rows = rows.defer("welcome_back", "goodbye", "current_version__system_prompt")
     # A tenant's own in place of the shared default stands in for it, unless it is for adults.
     rows = rows.order_by("adult_only", Exists(default).desc(), "created_at")
     templates = {row.slug: row for row in rows}

@@ -59,12 +59,14 @@ def check_greeting(text: str) -> list[PromptProblem]:
     return _check(text, GREETING_VARIABLES, is_about_self=True)
 
 
+def check_goodbye(text: str) -> list[PromptProblem]:
+    """The problems of a goodbye: those of a greeting, and it is said in one line."""
+    return [*_off_the_line(text), *check_greeting(text)]
+
+
 def check_label(text: str) -> list[PromptProblem]:
     """The problems of a name or a trait, which stand in sentences of ours. Braces are plain text in these."""
-    if (odd := _NOT_ON_A_LINE.search(text)) is not None:
-        message = "Line breaks, control characters and marks of direction are not allowed."
-        return [_problem("not_single_line", message, text, odd.start(), "")]
-    return list(_human_claims(text, is_about_self=True))
+    return _off_the_line(text) or list(_human_claims(text, is_about_self=True))
 
 
 def least_context_tokens(system_prompt: str, traits: Sequence[str]) -> int:
@@ -82,6 +84,13 @@ def describe(problem: PromptProblem) -> str:
 def with_plain_newlines(text: str) -> str:
     """The text as it is stored: browsers send CRLF, and an unchanged prompt has to stay the same."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _off_the_line(text: str) -> list[PromptProblem]:
+    if (odd := _NOT_ON_A_LINE.search(text)) is None:
+        return []
+    message = "Line breaks, control characters and marks of direction are not allowed."
+    return [_problem("not_single_line", message, text, odd.start(), "")]
 
 
 def _check(text: str, allowed: Collection[str], *, is_about_self: bool) -> list[PromptProblem]:

@@ -14,6 +14,7 @@ from chatify.accounts.admin_base import NumberInput, StaffForm, TagsField, TextA
 from templates_app.actions import Draft
 from templates_app.checks import (
     PromptProblem,
+    check_goodbye,
     check_greeting,
     check_label,
     check_prompt,
@@ -95,7 +96,7 @@ class PersonalityForm(StaffForm[PromptTemplate]):
     class Meta:
         model = PromptTemplate
         fields = (
-            "name", "slug", "description", "greeting", "welcome_back", "tenant", "adult_only", "is_active",
+            "name", "slug", "description", "greeting", "welcome_back", "goodbye", "tenant", "adult_only", "is_active",
             "is_default",
         )  # fmt: skip
         widgets: ClassVar = {
@@ -151,6 +152,10 @@ class PersonalityForm(StaffForm[PromptTemplate]):
     def clean_welcome_back(self) -> str:
         """Raises ValidationError with the place of each problem."""
         return _checked(self.cleaned_data["welcome_back"], check_greeting)
+
+    def clean_goodbye(self) -> str:
+        """Raises ValidationError with the place of each problem."""
+        return _checked(self.cleaned_data["goodbye"], check_goodbye)
 
     def clean_description(self) -> str:
         """Raises ValidationError with the place of each problem."""

@@ -34,6 +34,7 @@ class CharacterObject(TemplateObject):
 
     greeting_source: str = Field(description="The greeting with its variables.")
     welcome_back: str = Field(description="What it says when somebody resumes, with its variables.")
+    goodbye: str = Field(description="What it says when somebody leaves it for a person; empty: the usual words.")
     system_prompt: str
     temperature: float
     max_tokens: int
@@ -73,6 +74,7 @@ def character_object(template: PromptTemplate) -> dict[str, Any]:
     return template_object(template, template.tenant_id) | {
         "greeting_source": template.greeting,
         "welcome_back": template.welcome_back,
+        "goodbye": template.goodbye,
         "system_prompt": version.system_prompt,
         "temperature": version.temperature,
         "max_tokens": version.max_tokens,

@@ -14,6 +14,7 @@ class Seed:
     description: str
     greeting: str
     welcome_back: str
+    goodbye: str
     system_prompt: str
     temperature: float
     max_tokens: int
@@ -164,6 +165,7 @@ SEEDS: tuple[Seed, ...] = (
         "all the time in the world.",
         greeting="Hi {{ user.name }}! Milo here, the chattiest program on this balcony. How is your day treating you?",
         welcome_back="There you are, {{ user.name }}. The biscuits are still here; where were we?",
+        goodbye="Somebody real has turned up, {{ user.name }}: off you go, and take a biscuit along. Goodbye!",
         system_prompt=f"{_CASUAL}\n\n{_SERIOUS}",
         temperature=0.9,
         max_tokens=300,
@@ -178,6 +180,7 @@ SEEDS: tuple[Seed, ...] = (
         greeting="Hi {{ user.name }}, I'm Nora, an AI with an open ear for matters of the heart. A date ahead, a "
         "message to write, or something that won't let go of you?",
         welcome_back="Welcome back, {{ user.name }}. Did anything move while you were away?",
+        goodbye="Here is somebody to meet, {{ user.name }}. Say hello, be yourself, and goodbye from me!",
         system_prompt=f"{_DATING}\n\n{_SERIOUS}",
         temperature=0.7,
         max_tokens=500,
@@ -191,6 +194,7 @@ SEEDS: tuple[Seed, ...] = (
         greeting="Hello {{ user.name }}. I'm Theo, an AI who likes a question better than an answer. What have you "
         "been turning over in your mind lately?",
         welcome_back="Good to see you again, {{ user.name }}. Shall we pick up the thread?",
+        goodbye="A person is here for you, {{ user.name }}, and will have better questions than mine. Goodbye!",
         system_prompt=f"{_GENERAL}\n\n{_SERIOUS}",
         temperature=0.7,
         max_tokens=600,
@@ -203,6 +207,7 @@ SEEDS: tuple[Seed, ...] = (
         greeting="Well, hi {{ user.name }}. Vivi: part charm, part software, and honest about both. Tell me one true "
         "thing about you and one lie, and I'll guess which is which?",
         welcome_back="Look who is back. I kept your place, {{ user.name }}.",
+        goodbye="Your company has arrived, {{ user.name }}, this time with a pulse. Goodbye, you charmer!",
         system_prompt=f"{_FLIRTY}\n\n{_SERIOUS}",
         temperature=1.0,
         max_tokens=250,

@@ -153,10 +153,10 @@ class ApiClient:
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
         return self._events("GET", f"/api/v1/sessions/{session_id}/stream/", headers=headers)
 
-    def socket(self, session_id: str, ticket: str = "") -> Socket:
-        """Open a socket, with the key in its header, or as a browser does with a ticket."""
+    def socket(self, session_id: str, ticket: str = "", user: str = "") -> Socket:
+        """Open a socket, with the key in its header (for `user`), or as a browser does with a ticket."""
         base = "ws" + self.url.removeprefix("http")
-        query = f"?ticket={ticket}" if ticket else ""
+        query = f"?ticket={ticket}" if ticket else f"?user={user}" if user else ""
         socket = Socket(f"{base}/ws/v1/sessions/{session_id}/{query}", {} if ticket else self.headers)
         self._sockets.append(socket)
         return socket

@@ -42,11 +42,17 @@ def erase_end_user(*, end_user_id: UUID, who: Who) -> None:
 
 @transaction.atomic
 def _hide(end_user_id: UUID) -> EndUser | None:
-    """From now on tokens open nothing, and nobody sees what is erased. None when it is done already."""
+    """From now on tokens open nothing, others do not wait for them, and nobody sees what is erased.
+
+    None when it is done already.
+    """
     rows = EndUser.objects.filter(id=end_user_id)
     if not rows.update(token_epoch=F("token_epoch") + 1):
         return None
     end_user = rows.select_related("tenant").get()
+    for holding in holdings():
+        if holding.leave is not None:
+            holding.leave(end_user)
     for holding in holdings():
         if holding.hide is not None:
             holding.hide(end_user)

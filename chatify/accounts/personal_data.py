@@ -25,7 +25,9 @@ class Holding:
 
     `export` reads one page: the first after None, each other one after what the page before gave. A page may be empty
     without being the last, and may be read twice.
-    `hide` is part of an erasure's first transaction: from then on nobody sees the data, and what runs stops.
+    `leave` is the beginning of an erasure's first transaction: they leave what they are in with others, who are told.
+    It comes before anything else is locked, since match tickets are locked before chat sessions.
+    `hide` is part of the same transaction: from then on nobody sees the data, and what runs stops.
     `erase` removes the data for good, in transactions of its own. It is called again when the first time was cut short,
     or when something came in meanwhile, and has to find that.
     `tell` is part of the last transaction, in which the end user's own row goes.
@@ -33,6 +35,7 @@ class Holding:
 
     name: str
     export: Callable[[EndUser, Any], Page] | None = None
+    leave: Callable[[EndUser], None] | None = None
     hide: Callable[[EndUser], None] | None = None
     erase: Callable[[EndUser], None] | None = None
     tell: Callable[[EndUser], None] | None = None

@@ -15,8 +15,11 @@ Step = Source | FactsInput
 def next_step(row: ChatSession) -> Step | None:
     """The next summary, else one to make again, else, once it has ended, what facts are to be found in.
 
-    A long chain that is made again keeps nobody from a summary of what they said last.
+    A long chain that is made again keeps nobody from a summary of what they said last. What two people say to each
+    other in a room is none of its business.
     """
+    if row.mode == ChatSession.Mode.HUMAN:
+        return None
     return _unsummarized(row) or _stale(row) or _facts(row)
 
 

@@ -19,6 +19,7 @@ from chatify.events.bus import emit
 from chatify.memory.claims import Claim, give_back, give_back_done, lock
 from chatify.memory.summarizing import Made, Source
 from chatify.memory.texts import check_written
+from sessions.access import require_personality
 from sessions.models import ChatSession, ChatSessionQuerySet, Summary
 
 MAX_EDITED = 4_000
@@ -120,9 +121,10 @@ def followers(summary: Summary) -> list[UUID]:
 def retry_memory(*, chat_session_ids: Iterable[UUID], who: Who) -> int:
     """Look now for what memory has to do in these chat sessions, whatever failed before. Gives their number.
 
-    Those that a worker is at in this moment are left to it.
+    Those that a worker is at in this moment are left to it, and rooms of two people alone.
     """
-    free = ChatSession.objects.existing().filter(id__in=list(chat_session_ids), memory_claim=None)
+    with_ai = ChatSession.objects.existing().filter(mode=ChatSession.Mode.AI)
+    free = with_ai.filter(id__in=list(chat_session_ids), memory_claim=None)
     rows = list(free.select_for_update().order_by("id"))
     for row in rows:
         record("memory.retried", who=who, tenant_id=row.tenant_id, subject_id=row.id)
@@ -133,11 +135,12 @@ def retry_memory(*, chat_session_ids: Iterable[UUID], who: Who) -> int:
 def rebuild_memories(*, chat_session_id: UUID, who: Who) -> None:
     """Have the whole of an ended chat session searched for memories again; what was forgotten stays so.
 
-    Raises NotFound, Conflict (`not_ended`).
+    Raises NotFound, Conflict (`not_ended`, `human_room`).
     """
     row = ChatSession.objects.existing().select_for_update().filter(id=chat_session_id).first()
     if row is None:
         raise NotFound("There is no such chat session.")
+    require_personality(row)
     if row.status != ChatSession.Status.ENDED:
         raise Conflict("Memories are looked for when a chat session has ended.", code="not_ended")
     ChatSession.objects.filter(id=row.id).update(facts_seq=0)

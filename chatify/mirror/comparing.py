@@ -20,7 +20,7 @@ from templates_app.actions import Draft
 from templates_app.checks import with_plain_newlines
 
 DIGEST = "digest"
-OWN = ("name", "description", "greeting", "welcome_back", "adult_only", "is_active")
+OWN = ("name", "description", "greeting", "welcome_back", "goodbye", "adult_only", "is_active")
 VERSIONED = tuple(one.name for one in fields(Draft))
 TAKEN = (*OWN, *VERSIONED)
 """What may be edited in Firestore."""
@@ -29,7 +29,7 @@ FIXED = ("slug", "tenant", "is_default")
 """What is decided here only."""
 
 _UNSIGNED = (DIGEST, "created_at", "updated_at")
-_STRIPPED = ("name", "description", "greeting", "welcome_back", "model")
+_STRIPPED = ("name", "description", "greeting", "welcome_back", "goodbye", "model")
 
 
 class Outcome(StrEnum):

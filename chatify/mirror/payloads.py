@@ -15,6 +15,7 @@ from chatify.events.models import OutboxRow
 from chatify.mirror.comparing import sign
 from chatify.mirror.paths import DocKey, Kind, Place
 from chatify.safety import mask
+from sessions.access import people_of
 from sessions.models import ChatSession, Message, Summary
 from sessions.objects import Names, sender_object
 from templates_app.models import PromptTemplate
@@ -93,6 +94,7 @@ def template_payload(template: PromptTemplate) -> Payload | None:
         "description": template.description,
         "greeting": template.greeting,
         "welcome_back": template.welcome_back,
+        "goodbye": template.goodbye,
         "system_prompt": version.system_prompt,
         "temperature": version.temperature,
         "max_tokens": version.max_tokens,
@@ -137,7 +139,7 @@ def _slug_of_deleted(template_id: UUID) -> str:
 def _read_chat_sessions(keys: Collection[DocKey]) -> Mapping[DocKey, Payload | None]:
     summaries = Summary.objects.filter(chat_session=OuterRef("pk")).order_by("-from_seq").values("text")
     existing = ChatSession.objects.existing().filter(id__in=[key.id for key in keys])
-    rows: Any = existing.select_related("end_user", "tenant", "template", "version")
+    rows: Any = existing.select_related("end_user", "partner", "tenant", "template", "version")
     rows = rows.annotate(summary=Subquery(summaries[:1]))
     return {DocKey(Kind.CHAT_SESSION, row.tenant_id, row.id): _chat_session_payload(row, row.summary) for row in rows}
 
@@ -146,6 +148,7 @@ def _chat_session_payload(row: ChatSession, summary: str | None) -> Payload:
     return {
         "session_id": str(row.id),
         "user_id": row.end_user.external_id,
+        "user_ids": _user_ids(row),
         "tenant": row.tenant.slug,
         "template_type": row.template.slug if row.template else None,
         "template_version": row.version.number if row.version else None,
@@ -172,7 +175,7 @@ def _read_messages(keys: Collection[DocKey]) -> Mapping[DocKey, Payload | None]:
     rows = (
         _mirrored_messages()
         .filter(id__in=[key.id for key in keys])
-        .select_related("chat_session__end_user", "chat_session__tenant")
+        .select_related("chat_session__end_user", "chat_session__partner", "chat_session__tenant")
     )
     return {DocKey(Kind.MESSAGE, row.tenant_id, row.id, row.chat_session_id): _message_payload(row) for row in rows}
 
@@ -181,6 +184,7 @@ def _message_payload(row: Message) -> Payload:
     return {
         "session_id": str(row.chat_session_id),
         "user_id": row.chat_session.end_user.external_id,
+        "user_ids": _user_ids(row.chat_session),
         "tenant": row.chat_session.tenant.slug,
         "seq": row.seq,
         "role": row.role,
@@ -191,6 +195,11 @@ def _message_payload(row: Message) -> Payload:
         "created_at": row.created_at,
         "date": utc_day(row.created_at),
     }
+
+
+def _user_ids(chat_session: ChatSession) -> list[str]:
+    """Who may read it: the user, and in a room the second person, whose messages have the role `human`."""
+    return [one.external_id for one in people_of(chat_session)]
 
 
 def utc_day(time: datetime) -> str:

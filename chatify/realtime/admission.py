@@ -1,4 +1,4 @@
-"""At most ten sockets on one chat session, also when they are connected to different processes."""
+"""At most ten sockets on one chat session, or of one person at matchmaking, also on different processes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Admission:
         )
 
     async def enter(self, chat_session_id: UUID, socket_id: str) -> bool:
-        """Take a place for a socket. False when there is none left."""
+        """Take a place for a socket: of a chat session, or of a person (ids are never the same). False without one."""
         if self._local[chat_session_id] >= MAX_SOCKETS:
             return False
         self._local[chat_session_id] += 1

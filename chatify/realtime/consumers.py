@@ -2,235 +2,91 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import deque
-from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qs
-from uuid import UUID, uuid4
+from uuid import UUID, uuid5
 
-import orjson
-import structlog
-from channels.exceptions import StopConsumer
-from channels.generic.websocket import AsyncWebsocketConsumer
-from django.db import InterfaceError, OperationalError
-
-from chatify.accounts.api.authentication import bearer
-from chatify.accounts.principal import Principal
-from chatify.common.errors import ChatifyError, InvalidInput, TooFast, TooLarge, Unavailable
-from chatify.common.inputs import MAX_BODY
-from chatify.common.problems import database_away
-from chatify.common.strict_json import parse
-from chatify.common.threads import in_db_thread
-from chatify.realtime import sockets
-from chatify.realtime.entry import enter
+from chatify.realtime.connection import Connection
 from chatify.realtime.handlers import handle
-from chatify.realtime.outgoing import Outgoing
 from chatify.realtime.protocol import parse_frame
 from chatify.turns.following import follow
 from chatify.turns.live import Event, LiveReply, addressed
+from chatify.turns.rows import role_of
 from chatify.turns.runtime import Runtime, current
+from sessions.access import as_participant
 from sessions.models import ChatSession
 from sessions.objects import chat_session_object
 
-MAX_BAD_FRAMES = MAX_HASTY_FRAMES = 50
-BAD_FRAMES_SECONDS = 60.0
-CLOSE_SECONDS = 2.0
 
-_CLOSE_CODES = {401: 4401, 404: 4404, 429: 4429}  # by the error's status; else 4403
-
-log = structlog.get_logger(__name__)
-
-
-class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """One socket on one chat session: admits, parses frames, hands them on, sends what the chat session tells."""
+class ChatConsumer(Connection):
+    """One socket on one chat session: parses frames, hands them on, sends what the chat session tells."""
 
     runtime: Runtime
-    principal: Principal
     end_user_id: UUID
+    role: str
+    is_room: bool
 
     def __init__(self) -> None:
         super().__init__()
-        self.socket_id = uuid4().hex
-        self.heard_at = time.monotonic()
-        self.outgoing = Outgoing(self._send_text)
-        self.is_closed = False
-        self._bad_frames: deque[float] = deque(maxlen=MAX_BAD_FRAMES)
-        self._hasty_frames: deque[float] = deque(maxlen=MAX_HASTY_FRAMES)
-        self._closing: asyncio.Task[None] | None = None
         self._is_over = False
+        self._participant_id: UUID | None = None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """The socket's life. Not Channels' own loop: that one subscribes every socket to the channel layer."""
-        self.scope, self.base_send, self.channel_layer = scope, send, None
-        self.chat_session_id: UUID = scope["url_route"]["kwargs"]["chat_session_id"]
-        self._ws_base = _ws_base(scope)
-        try:
-            while True:
-                await self.dispatch(await receive())
-        except StopConsumer:
-            pass
-        except Exception:
-            log.exception("socket_failed", chat_session_id=str(self.chat_session_id))
-            await self.close_with(1011)
-        finally:
-            await self.leave()
-
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        """One ASGI event. (Channels' own closes database connections here, in a thread, for every frame.)"""
-        await getattr(self, message["type"].replace(".", "_"))(message)
-
-    # Life -----------------------------------------------------------------------------------------
-
-    async def connect(self) -> None:
+    async def come_in(self) -> None:
         """Let in whoever may come in, and tell where the chat session stands."""
-        await self.accept()
-        try:
-            self.runtime = current()
-            self.principal = await self._authenticate()
-            chat_session, live = await follow(self.runtime, self.principal, self.chat_session_id, self)
-        except (Unavailable, OperationalError, InterfaceError):
-            await self.close_with(1012)
-        except ChatifyError as error:
-            await self.close_with(_CLOSE_CODES.get(error.status, 4403))
-        else:
-            self.end_user_id = chat_session.end_user_id
-            await self._enter(chat_session, live)
-
-    async def _authenticate(self) -> Principal:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.scope["headers"]}
-        return await in_db_thread(
-            enter,
-            credential=bearer(headers.get("authorization", ""), headers.get("x-api-key", "")),
-            ticket=parse_qs(self.scope["query_string"].decode("latin-1")).get("ticket", [""])[0],
-            chat_session_id=self.chat_session_id,
-            origin=headers.get("origin", ""),
-            host=headers.get("host", ""),
-            scheme="https" if self.scope.get("scheme") == "wss" else "http",
-        )
+        self.chat_session_id: UUID = self.scope["url_route"]["kwargs"]["chat_session_id"]
+        self.runtime = current()
+        self.principal = await self.authenticate(self.chat_session_id)
+        chat_session, live = await follow(self.runtime, self.principal, self.chat_session_id, self)
+        self.principal = as_participant(self.principal, chat_session, self.query("user") or None)
+        self.end_user_id = self.principal.end_user_id or chat_session.end_user_id
+        self.role, self.is_room = role_of(self.principal, chat_session).value, chat_session.partner_id is not None
+        if self.is_room:
+            await self.runtime.presence.meet(self.chat_session_id)
+        await self._enter(chat_session, live)
 
     async def _enter(self, chat_session: ChatSession, live: LiveReply | None) -> None:
         if chat_session.status == ChatSession.Status.ENDED:
-            self.outgoing.open(self._ready(chat_session, None), self._fail)
+            self.open(self._ready(chat_session, None))
             self.deliver({"type": "session.ended", "reason": chat_session.end_reason})
-        elif not await sockets.current().admission.enter(self.chat_session_id, self.socket_id):
-            await self.close_with(4409)
-        else:
-            sockets.current().add(self)
-            self.outgoing.open(self._ready(chat_session, live), self._fail)
+        elif await self.take_place(self._place()):
+            if self.is_room:
+                self._participant_id = self.runtime.presence.enter(self.chat_session_id, self.role, self)
+            self.open(self._ready(chat_session, live))
             if self._is_over:  # it ended while we read it
-                self._closing = asyncio.create_task(self._close_after_last_words())
+                self.close_after_last_words()
+
+    def _place(self) -> UUID:
+        """Whose ten places it takes one of: the chat session's; in a human room each of the two has their own."""
+        return uuid5(self.chat_session_id, self.role) if self.is_room else self.chat_session_id
 
     def _ready(self, chat_session: ChatSession, live: LiveReply | None) -> dict[str, Any]:
         ready: dict[str, Any] = {
             "type": "session.ready",
-            "session": chat_session_object(chat_session, self._ws_base, self.principal.end_user_id),
+            "session": chat_session_object(chat_session, self.ws_base, self.principal.end_user_id),
             "last_seq": chat_session.last_seq,
         }
+        if self.is_room:
+            people = self.runtime.hub.room(self.chat_session_id).people
+            ready["participants"] = [present.wire(role) for role, present in people.items()]
         if live is not None:
             ready["running"] = {"message_id": str(live.message_id), "offset": live.length}
         return ready
 
-    async def disconnect(self, code: int) -> None:
-        """The peer is gone. What it asked for goes on."""
-        self.is_closed = True
-
-    async def leave(self) -> None:
-        """Follow the chat session no more, and give the place back. Once is enough."""
-        self.is_closed = True
-        self.outgoing.close()
-        if hasattr(self, "runtime"):
-            self.runtime.hub.leave(self.chat_session_id, self)
-        sockets.current().remove(self)
-        await sockets.current().admission.leave(self.socket_id)
-
-    async def close_with(self, code: int) -> None:
-        """Close with this code; a second time nothing happens."""
-        if not self.is_closed:
-            self.is_closed = True
-            # The peer may have closed in the same moment, or read nothing any more.
-            with suppress(OSError, RuntimeError, TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self.base_send({"type": "websocket.close", "code": code})
-
-    # Out ------------------------------------------------------------------------------------------
-
     def deliver(self, event: Event) -> None:
         """Something happened in the chat session (see Follower)."""
-        self.outgoing.put(addressed(event, self._ws_base))
+        super().deliver(addressed(event, self.ws_base))
         if isinstance(event, dict) and event["type"] == "session.ended":
             self._is_over = True
-        if self._is_over and self.outgoing.is_open and self._closing is None:
-            self._closing = asyncio.create_task(self._close_after_last_words())
+        if self._is_over and self.outgoing.is_open:
+            self.close_after_last_words()
 
-    async def _close_after_last_words(self) -> None:
-        await self.outgoing.drain()
-        await self.close_with(4403)
+    async def take(self, value: Any) -> None:
+        """Do what a frame asks for."""
+        await handle(self, parse_frame(value))
 
-    async def _send_text(self, text: str) -> None:
-        if not self.is_closed:
-            await self.base_send({"type": "websocket.send", "text": text})
-
-    def _fail(self) -> None:
-        self._closing = asyncio.create_task(self.close_with(1011))
-
-    # In -------------------------------------------------------------------------------------------
-
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """One frame. A bad one is answered, and never closes the socket, unless they are many."""
-        if self.is_closed:
-            return
-        self.heard_at = time.monotonic()
-        event_id = None
-        try:
-            raw = bytes_data if text_data is None else text_data.encode()
-            event_id = _event_id(raw or b"")
-            await handle(self, parse_frame(parse(raw or b"", max_bytes=MAX_BODY)))
-        except (OperationalError, InterfaceError):
-            self.deliver(error_frame(database_away(), event_id))
-        except ChatifyError as error:
-            self.deliver(error_frame(error, event_id))
-            if isinstance(error, InvalidInput | TooLarge):
-                await self._count(self._bad_frames, 4400)
-            elif isinstance(error, TooFast):
-                await self._count(self._hasty_frames, 4429)
-        except Exception:
-            log.exception("frame_failed", chat_session_id=str(self.chat_session_id))
-            self.deliver(error_frame(ChatifyError(), event_id))
-
-    async def _count(self, frames: deque[float], close_code: int) -> None:
-        """One more frame of this kind; too many of them in a minute close the socket."""
-        now = time.monotonic()
-        if len(frames) == frames.maxlen and now - frames[0] < BAD_FRAMES_SECONDS:
-            await self.outgoing.drain()
-            await self.close_with(close_code)
-        frames.append(now)
-
-
-def error_frame(error: ChatifyError, event_id: str | None) -> dict[str, Any]:
-    """An error as a frame."""
-    frame: dict[str, Any] = {"type": "error", "code": error.code, "message": error.detail}
-    if error.errors:
-        frame["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in error.errors]
-    if error.retry_after is not None:
-        frame["retry_after"] = error.retry_after
-    if event_id is not None:
-        frame["event_id"] = event_id
-    return frame
-
-
-def _ws_base(scope: Any) -> str:
-    """Where this server's sockets are, as the client addressed it."""
-    host = dict(scope["headers"]).get(b"host", b"localhost").decode("latin-1")
-    return f"{scope.get('scheme', 'ws')}://{host}"
-
-
-def _event_id(raw: bytes) -> str | None:
-    """The frame's `event_id`, also of a frame that we refuse to parse. (orjson takes less than 1 µs.)"""
-    try:
-        value = orjson.loads(raw)
-    except ValueError:
-        return None
-    found = value.get("event_id") if isinstance(value, dict) else None
-    return found[:128] if isinstance(found, str) else None
+    def go(self) -> None:
+        """Follow the chat session no more."""
+        if self._participant_id is not None:
+            self.runtime.presence.leave(self.chat_session_id, self.role, self._participant_id)
+            self._participant_id = None
+        if hasattr(self, "runtime"):
+            self.runtime.hub.leave(self.chat_session_id, self)

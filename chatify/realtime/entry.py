@@ -12,8 +12,12 @@ from chatify.common.errors import NotAuthenticated
 from chatify.limits.budgets import budgets
 
 
-def enter(*, credential: str, ticket: str, chat_session_id: UUID, origin: str, host: str, scheme: str) -> Principal:
-    """Whoever opens a socket, by their credential or a browser's ticket. It counts as a request.
+def enter(
+    *, credential: str, ticket: str, chat_session_id: UUID | None, origin: str, host: str, scheme: str
+) -> Principal:
+    """Whoever opens the socket of a chat session, or of matchmaking (None), by their credential or a browser's ticket.
+
+    It counts as a request.
 
     Raises NotAuthenticated, Forbidden (`missing_scope`, `origin_not_allowed`), TooFast.
     """

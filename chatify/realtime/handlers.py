@@ -7,16 +7,17 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from chatify.accounts.principal import Principal
+from chatify.common.errors import Conflict, InvalidInput
 from chatify.common.threads import in_db_thread
 from chatify.realtime.entry import spend_request
+from chatify.realtime.frames import ClientFrame, Ping
 from chatify.realtime.outgoing import MAX_WAITING, Outgoing
 from chatify.realtime.protocol import (
-    ClientFrame,
     FeedbackFrame,
+    MessageRead,
     MessageSend,
     PersonalityDecline,
     PersonalitySwitch,
-    Ping,
     ReplyRetry,
     ReplyStop,
     Sync,
@@ -25,6 +26,7 @@ from chatify.realtime.protocol import (
 )
 from chatify.turns.following import missed
 from chatify.turns.live import Follower
+from chatify.turns.progress import progress_of
 from chatify.turns.runtime import Runtime
 from sessions.access import get_chat_session, get_message
 from sessions.actions import give_feedback
@@ -32,13 +34,19 @@ from sessions.personalities import decline_suggestion, switch_personality
 
 
 class Socket(Follower, Protocol):
-    """What the handlers need of the consumer."""
+    """What the handlers need of the consumer. `end_user_id` is who speaks here, by messages of `role`."""
 
     runtime: Runtime
     principal: Principal
     chat_session_id: UUID
     end_user_id: UUID
+    role: str
+    is_room: bool
     outgoing: Outgoing
+
+    def pong(self, event_id: str | None) -> None:
+        """Answer a ping."""
+        ...
 
 
 async def handle(socket: Socket, frame: ClientFrame) -> None:
@@ -55,6 +63,7 @@ async def _send(socket: Socket, frame: MessageSend) -> None:
         client_message_id=frame.client_message_id,
         model=frame.model,
         sender=socket,
+        is_room=socket.is_room,
     )
     if accepted.is_duplicate:  # it costs no message, so it has to cost something else
         await in_db_thread(spend_request, socket.principal)
@@ -89,10 +98,22 @@ async def _sync(socket: Socket, frame: Sync) -> None:
 
 
 async def _typing(socket: Socket, frame: TypingStart | TypingStop) -> None:
+    event = {"type": frame.type} | ({"role": socket.role} if socket.is_room else {})
     room = socket.runtime.hub.rooms.get(socket.chat_session_id)
     if room is not None:
-        room.publish({"type": frame.type}, exclude=socket)
-    socket.runtime.doorbell.typing(socket.chat_session_id, frame.type)
+        room.publish(event, exclude=socket)
+    socket.runtime.doorbell.signal(socket.chat_session_id, event)
+
+
+async def _read(socket: Socket, frame: MessageRead) -> None:
+    if not socket.is_room:
+        raise Conflict("Only people read, and here a personality answers.", code="not_a_room")
+    room = socket.runtime.hub.rooms.get(socket.chat_session_id)
+    if room is None or frame.seq > room.last_seq:  # not told here yet, or a number of its own making
+        progress = await in_db_thread(progress_of, [socket.chat_session_id])
+        if frame.seq > progress[socket.chat_session_id].last_seq:
+            raise InvalidInput.at("seq", "unknown_seq", "There is no message of this number yet.")
+    socket.runtime.presence.read(socket.chat_session_id, socket.role, frame.seq, socket)
 
 
 async def _feedback(socket: Socket, frame: FeedbackFrame) -> None:
@@ -126,10 +147,7 @@ async def _decline(socket: Socket, frame: PersonalityDecline) -> None:
 
 
 async def _ping(socket: Socket, frame: Ping) -> None:
-    pong = {"type": "pong"}
-    if frame.event_id is not None:
-        pong["event_id"] = frame.event_id
-    socket.deliver(pong)
+    socket.pong(frame.event_id)
 
 
 _HANDLERS: dict[type[ClientFrame], Callable[[Any, Any], Awaitable[None]]] = {
@@ -139,6 +157,7 @@ _HANDLERS: dict[type[ClientFrame], Callable[[Any, Any], Awaitable[None]]] = {
     Sync: _sync,
     TypingStart: _typing,
     TypingStop: _typing,
+    MessageRead: _read,
     FeedbackFrame: _feedback,
     PersonalitySwitch: _switch,
     PersonalityDecline: _decline,

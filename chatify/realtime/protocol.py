@@ -1,24 +1,17 @@
-"""The wire protocol of the socket: every frame in and out, as models. AsyncAPI is made from these."""
+"""The wire protocol of a chat session's socket: every frame, in and out. AsyncAPI is made from these models."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from chatify.common.errors import InvalidInput
-from chatify.common.inputs import Body, ClientMessageId, Content, Line, Slug, check
+from chatify.common.inputs import ClientMessageId, Content, Line, Slug, check
+from chatify.realtime.frames import ClientFrame, ErrorFrame, Id, Ping, Pong, ServerFrame, type_of
 from sessions.objects import ChatSessionObject, MessageObject
-
-Id = Annotated[UUID, Field(strict=False)]
-EventId = Annotated[str, Field(max_length=128), Line]
-
-
-class ClientFrame(Body):
-    """Base of what a client sends. `event_id` comes back in the error that the frame may cause."""
-
-    event_id: EventId | None = None
 
 
 class MessageSend(ClientFrame):
@@ -64,6 +57,13 @@ class TypingStop(ClientFrame):
     type: Literal["typing.stop"]
 
 
+class MessageRead(ClientFrame):
+    """In a human room: all messages up to `seq` were read."""
+
+    type: Literal["message.read"]
+    seq: Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
 class FeedbackFrame(ClientFrame):
     """Rate a reply, or the chat session."""
 
@@ -85,12 +85,6 @@ class PersonalityDecline(ClientFrame):
     type: Literal["personality.decline"]
 
 
-class Ping(ClientFrame):
-    """Ask for a `pong`; also keeps the socket from idling out."""
-
-    type: Literal["ping"]
-
-
 CLIENT_FRAMES = (
     MessageSend,
     ReplyStop,
@@ -98,6 +92,7 @@ CLIENT_FRAMES = (
     Sync,
     TypingStart,
     TypingStop,
+    MessageRead,
     FeedbackFrame,
     PersonalitySwitch,
     PersonalityDecline,
@@ -105,31 +100,20 @@ CLIENT_FRAMES = (
 )
 
 
-def type_of(frame: type[BaseModel]) -> str:
-    """The `type` (for typing: the first of them) that a frame's model stands for."""
-    return str(get_args(frame.model_fields["type"].annotation)[0])
-
-
 _KINDS: dict[str, type[ClientFrame]] = {type_of(frame): frame for frame in CLIENT_FRAMES}
 
 
-def parse_frame(value: Any) -> ClientFrame:
-    """A client's frame. Raises InvalidInput that names every wrong field."""
+def parse_frame(value: Any, kinds: Mapping[str, type[ClientFrame]] = _KINDS) -> ClientFrame:
+    """A client's frame, of one of these types. Raises InvalidInput that names every wrong field."""
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise InvalidInput.at("type", "required", "A frame is a JSON object with a type.")
-    model = _KINDS.get(value["type"])
+    model = kinds.get(value["type"])
     if model is None:
         raise InvalidInput.at("type", "unknown_type", "There is no frame of this type.")
     return check(model, value)
 
 
 # What the server sends ----------------------------------------------------------------------------
-
-
-class ServerFrame(BaseModel):
-    """Base of what the server sends."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class RunningReply(ServerFrame):
@@ -139,6 +123,15 @@ class RunningReply(ServerFrame):
     offset: int = Field(description="Deltas follow from here on; ask `sync` for what is before.")
 
 
+class PersonInRoom(ServerFrame):
+    """One of the two people of a human room. Their messages have this `role`."""
+
+    role: Literal["user", "human"]
+    name: str
+    online: bool
+    read_seq: int = Field(description="They have read up to this message.")
+
+
 class SessionReady(ServerFrame):
     """The first frame: the state of the chat session."""
 
@@ -146,6 +139,7 @@ class SessionReady(ServerFrame):
     session: ChatSessionObject
     last_seq: int
     running: RunningReply | None = None
+    participants: list[PersonInRoom] | None = Field(None, description="Of a human room, you among them.")
 
 
 class MessageAccepted(ServerFrame):
@@ -211,6 +205,30 @@ class Typing(ServerFrame):
     """Somebody else begins to type, or stops to."""
 
     type: Literal["typing.start", "typing.stop"]
+    role: Literal["user", "human"] | None = Field(None, description="Who of a human room it is.")
+
+
+class MessagesRead(ServerFrame):
+    """Somebody of a human room has read all messages up to `seq`."""
+
+    type: Literal["message.read"]
+    role: Literal["user", "human"]
+    seq: int
+
+
+class Presence(ServerFrame):
+    """Somebody of a human room is there now, or is not any more."""
+
+    type: Literal["presence"]
+    role: Literal["user", "human"]
+    online: bool
+
+
+class SpeakerChanged(ServerFrame):
+    """Somebody else may answer from now on."""
+
+    type: Literal["speaker.changed"]
+    speaker: Literal["ai", "human", "nobody"]
 
 
 class FeedbackAccepted(ServerFrame):
@@ -264,32 +282,6 @@ class PersonalityDeclined(ServerFrame):
     type: Literal["personality.declined"]
 
 
-class Pong(ServerFrame):
-    """The answer to `ping`."""
-
-    type: Literal["pong"]
-    event_id: str | None = None
-
-
-class WrongField(ServerFrame):
-    """One wrong field of a frame."""
-
-    field: str
-    code: str
-    message: str
-
-
-class ErrorFrame(ServerFrame):
-    """A frame of yours could not be taken. The socket stays open."""
-
-    type: Literal["error"]
-    code: str
-    message: str
-    event_id: str | None = None
-    errors: list[WrongField] | None = None
-    retry_after: float | None = Field(None, description="Seconds.")
-
-
 SERVER_FRAMES = (
     SessionReady,
     MessageAccepted,
@@ -300,6 +292,9 @@ SERVER_FRAMES = (
     ReplyFailed,
     ReplyCancelled,
     Typing,
+    MessagesRead,
+    Presence,
+    SpeakerChanged,
     FeedbackAccepted,
     SessionPaused,
     SessionResumed,
@@ -315,11 +310,11 @@ CLOSE_CODES = {
     1009: "A frame of more than 64 KiB.",
     1011: "Our fault.",
     1012: "The server restarts: connect again.",
-    4400: "More than 50 bad frames in 60 seconds.",
+    4400: "More than 50 bad frames in 60 seconds, or a bad address: the frame `error` before it says what.",
     4401: "Not authenticated, or the credential was revoked.",
     4403: "Not allowed, or the chat session has ended.",
     4404: "There is no such chat session.",
     4408: "No frame from you for 300 seconds.",
-    4409: "More than 10 sockets on this chat session.",
+    4409: "More than 10 sockets on this chat session, or of this person at matchmaking.",
     4429: "Too fast.",
 }

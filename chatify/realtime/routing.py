@@ -1,10 +1,9 @@
-"""Where the sockets are."""
+"""Where the sockets of chat sessions are, and what answers where there is none."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from channels.routing import URLRouter
 from django.urls import path
 
 from chatify.realtime.consumers import ChatConsumer
@@ -18,10 +17,5 @@ async def no_such_socket(scope: Any, receive: Any, send: Any) -> None:
 
 
 _nowhere: Any = no_such_socket  # not a Django view, as path() has it
-router = URLRouter(
-    [
-        path("ws/v1/sessions/<uuid:chat_session_id>/", ChatConsumer.as_asgi()),
-        path("<path:anything>", _nowhere),
-        path("", _nowhere),
-    ]
-)
+urlpatterns = [path("ws/v1/sessions/<uuid:chat_session_id>/", ChatConsumer.as_asgi())]
+nowhere = [path("<path:anything>", _nowhere), path("", _nowhere)]

@@ -17,7 +17,14 @@ MAX_WAITING = 5_000
 
 CUT_OFF = "listener.cut_off"
 _LIFE = frozenset(
-    {"session.paused", "session.resumed", "personality.suggested", "personality.switched", "personality.declined"}
+    {
+        "session.paused",
+        "session.resumed",
+        "personality.suggested",
+        "personality.switched",
+        "personality.declined",
+        "speaker.changed",
+    }
 )
 _ENDS = frozenset({"reply.completed", "reply.failed", "reply.cancelled"})
 
@@ -70,8 +77,8 @@ async def events_of_reply(
 ) -> AsyncGenerator[Event, None]:
     """The events of the first reply after message `after_seq`, or of `message_id`, up to and with its end.
 
-    `length` code points of it are known already. Ends without an end event when the chat session is over
-    before there is such a reply.
+    `length` code points of it are known already. Ends without an end event when the chat session is over, or the
+    personality loses the floor, before there is such a reply.
     """
     mine = str(message_id) if message_id is not None else None
     while True:
@@ -94,6 +101,8 @@ async def events_of_reply(
             return
         elif event["type"] in _LIFE:
             yield event
+            if mine is None and event.get("speaker", "ai") != "ai":
+                return  # whoever has the floor now does not answer by a reply
         elif event["type"] in (CUT_OFF, "session.ended"):
             return
 

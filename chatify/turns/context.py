@@ -70,14 +70,15 @@ def _leaner(values: Values) -> Iterator[Values]:
 
 
 def _latest(window: Window, greeting: str) -> list[tuple[str, str]]:
-    said = [(role, content) for _, role, content in window.said]
+    # Somebody who has answered in the personality's place has answered for it.
+    said = [("assistant" if role == "human" else role, content) for _, role, content in window.said]
     return [("assistant", greeting), *said] if greeting and window.reaches_start else said
 
 
 def _recalled(memories: Sequence[Recalled], window: Window) -> list[Recalled]:
     if not memories:
         return []
-    latest = " ".join(content for _, role, content in window.said[-3:] if role != "assistant")
+    latest = " ".join(content for _, role, content in window.said[-3:] if role == "user")
     return recall(memories, latest)
 
 

@@ -7,7 +7,7 @@ and whoever hears nothing looks there every few seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
@@ -33,7 +33,8 @@ class Doorbell:
         self.is_shared = self._layer is not None and not isinstance(self._layer, InMemoryChannelLayer)
         self._waiting: list[tuple[str, dict[str, Any]]] = []
         self._rings: dict[str, None] = {}
-        self._typing: list[list[str]] = []
+        self._signals: list[tuple[str, dict[str, Any]]] = []
+        self._tickets: dict[str, None] = {}
         self._announced: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -57,10 +58,16 @@ class Doorbell:
             self._rings[str(chat_session_id)] = None
             self._wake.set()
 
-    def typing(self, chat_session_id: UUID, kind: str) -> None:
-        """Tell all processes that somebody types, or stops to (`kind`)."""
+    def signal(self, chat_session_id: UUID, event: dict[str, Any]) -> None:
+        """Tell all processes what only those care for who look just now: somebody types, comes, goes, has read."""
+        if self.is_shared and len(self._signals) < MAX_WAITING:
+            self._signals.append((str(chat_session_id), event))
+            self._wake.set()
+
+    def tell_tickets(self, ids: Iterable[UUID]) -> None:
+        """Tell all processes that these match tickets have changed: a message `tickets` with their `ids`."""
         if self.is_shared:
-            self._typing.append([str(chat_session_id), kind])
+            self._tickets.update(dict.fromkeys(map(str, ids)))
             self._wake.set()
 
     def announce(self, kind: str) -> None:
@@ -102,7 +109,8 @@ class Doorbell:
             await self._wake.wait()
             self._wake.clear()
             rings, self._rings = list(self._rings), {}
-            typing, self._typing = self._typing, []
+            signals, self._signals = self._signals, []
+            tickets, self._tickets = list(self._tickets), {}
             waiting, self._waiting = self._waiting, []
             announced, self._announced = list(self._announced), {}
             try:
@@ -111,8 +119,10 @@ class Doorbell:
                         await self._layer.send(process, {**message, "from": self.name})
                     for kind in announced:
                         await self._layer.group_send(GROUP, {"type": kind, "from": self.name})
-                    if rings or typing:
-                        news = {"type": "news", "sessions": rings, "typing": typing, "from": self.name}
+                    if tickets:
+                        await self._layer.group_send(GROUP, {"type": "tickets", "ids": tickets, "from": self.name})
+                    if rings or signals:
+                        news = {"type": "news", "sessions": rings, "signals": signals, "from": self.name}
                         await self._layer.group_send(GROUP, news)
             except asyncio.CancelledError:
                 raise

@@ -8,7 +8,7 @@ from uuid import UUID
 from chatify.accounts.principal import Principal
 from chatify.common.threads import in_db_thread
 from chatify.turns import progress
-from chatify.turns.live import Event, Follower, LiveReply, Room, Suggested, ended_event
+from chatify.turns.live import Event, Floor, Follower, LiveReply, Room, Suggested, ended_event
 from chatify.turns.progress import Row
 from chatify.turns.runtime import Runtime
 from sessions.access import get_chat_session
@@ -31,7 +31,8 @@ async def follow(
         runtime.hub.leave(chat_session_id, follower)
         raise
     suggested = Suggested.of(chat_session.suggested_before, suggestion_object(chat_session))
-    room.know(chat_session.last_seq, chat_session.status, chat_session.version_id, suggested)
+    floor = Floor(chat_session.speaker_epoch, chat_session.speaker)
+    room.know(chat_session.last_seq, chat_session.status, chat_session.version_id, suggested, floor)
     if row is not None:
         _follow_running(runtime, room, row)
     return chat_session, room.live

@@ -19,6 +19,7 @@ from django.db.models import Case, F, OuterRef, Q, Subquery, TextField, Value, W
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from chatify import safety
 from chatify.accounts.principal import Principal
 from chatify.accounts.usage import usage_of_reply
 from chatify.common.errors import Conflict, InvalidInput, NotFound
@@ -39,7 +40,7 @@ from chatify.turns.rows import (
 )
 from chatify.turns.spec import Accepted, Finished, Outcome, Reaped, Renewal, ReplySpec
 from chatify.turns.spending import check_replies_at_once
-from sessions.access import chat_sessions_for
+from sessions.access import get_chat_session, require_personality
 from sessions.lifecycle import Step, next_status
 from sessions.models import ChatSession, Message
 from sessions.objects import NAMED, message_object, names_of
@@ -62,7 +63,8 @@ def accept(
     client_message_id: str | None = None,
     model: str | None = None,
 ) -> Accepted:
-    """Store a user message and, if no reply is running, the reply's row with `owner`'s lease.
+    """Store a message of one of the people and, if a personality answers and is not at it, the reply's row with
+    `owner`'s lease.
 
     When this returns, both are on disk. The same `client_message_id` again gives the first answer, and so does
     the same `message_id`: a call whose connection died in the commit is made again. Raises
@@ -71,9 +73,10 @@ def accept(
     """
     if model not in (None, settings.CHAT_MODEL):
         raise InvalidInput.at("model", "unknown_model", f"The model on offer is {settings.CHAT_MODEL}.")
+    is_flagged = bool(safety.moderate(content))
     cached = window.look_up(chat_session_id)  # before anything is locked
     try:
-        return _accept(principal, chat_session_id, message_id, owner, content, client_message_id, cached)
+        return _accept(principal, chat_session_id, message_id, owner, content, client_message_id, cached, is_flagged)
     except (IntegrityError, Conflict):  # a message that was accepted stays accepted after the end, too
         known = find_accepted(
             principal=principal,
@@ -96,6 +99,7 @@ def _accept(
     content: str,
     client_message_id: str | None,
     cached: Window | None,
+    is_flagged: bool,
 ) -> Accepted:
     row = lock_for(principal, chat_session_id)
     row.check_open()
@@ -108,12 +112,14 @@ def _accept(
         message.answered_by_id = reply.id
     changes = _accepted_changes(row, message, reply)
     events = [Event("message.created", row.tenant_id, row.id, message.id)]
+    if is_flagged:
+        events.append(Event("moderation.flagged", row.tenant_id, row.id, message.id))
     is_resumed = next_status(row.status, Step.MESSAGE) != row.status
     if is_resumed:
         events.append(Event("session.resumed", row.tenant_id, row.id))
     rows = insertion([message, reply] if reply else [message])
     write(rows, *outbox(*events), change(ChatSession, {"id": row.id}, changes))
-    return Accepted(wire(message, row), message.seq, spec, is_resumed=is_resumed)
+    return Accepted(wire(message, row), message.seq, spec, is_resumed=is_resumed, gets_reply=row.is_ai_speaking)
 
 
 def _accepted_changes(row: LockedChatSession, message: Message, reply: Message | None) -> dict[str, Any]:
@@ -146,18 +152,20 @@ def find_accepted(
     if message.content != content:
         raise Conflict("This client_message_id was used with another content.", code="client_message_id_reused")
     found = message_object(message, names_of(message, chat_session))
-    return Accepted(found, message.seq, is_duplicate=True)
+    is_waiting = chat_session.speaker == ChatSession.Speaker.AI and chat_session.running_reply_id is not None
+    return Accepted(found, message.seq, is_duplicate=True, gets_reply=is_waiting or bool(message.answered_by_id))
 
 
 @transaction.atomic
 def retry(*, principal: Principal, chat_session_id: UUID, message_id: UUID, owner: str) -> ReplySpec:
     """Start another reply to the messages that a failed or cancelled one answered.
 
-    Raises NotFound, AgeRestricted, Conflict (`session_ended`, `reply_running`, `not_retryable`, `superseded`),
-    TooFast (`too_many_replies`).
+    Raises NotFound, AgeRestricted, Conflict (`session_ended`, `human_room`, `reply_running`, `not_speaking`,
+    `not_retryable`, `superseded`), TooFast (`too_many_replies`).
     """
     row = lock_for(principal, chat_session_id)
     row.check_open()
+    row.require_personality()
     failed = Message.objects.filter(chat_session_id=row.id, id=message_id).first()
     if failed is None:
         raise NotFound("There is no such message in this chat session.")
@@ -259,7 +267,9 @@ def _close_turn(
     write(*also, change(ChatSession, {"id": row.id}, changes))
     if row.last_seq == seq or not row.is_open or not row.is_ai_speaking or not row.is_age_allowed:
         return None
-    if not Message.objects.filter(chat_session_id=row.id, role=Message.Role.USER, answered_by=None).exists():
+    # What came before this reply and got none was said while nobody of ours had the floor.
+    waiting = Message.objects.filter(chat_session_id=row.id, role=Message.Role.USER, answered_by=None, seq__gt=seq)
+    if not waiting.exists():
         return None
     return _start_reply(row, owner)
 
@@ -325,10 +335,9 @@ def _reap(chat_session_id: UUID, message_id: UUID, owner: str, is_any: bool) -> 
 def request_stop(*, principal: Principal, chat_session_id: UUID) -> tuple[UUID, str] | None:
     """Mark the running reply as to be stopped. Gives its id and its lease's owner, None when nothing runs.
 
-    Raises NotFound.
+    Raises NotFound, Conflict (`human_room`).
     """
-    if not chat_sessions_for(principal).filter(id=chat_session_id).exists():
-        raise NotFound("There is no such chat session.")
+    require_personality(get_chat_session(principal, chat_session_id))
     running = Message.objects.filter(chat_session_id=chat_session_id, status=_Status.STREAMING)
     found = running.values_list("id", "lease_owner").first()
     if found is not None:

@@ -100,6 +100,31 @@ class Suggested(NamedTuple):
 NOT_ASKED = Suggested()
 
 
+class Floor(NamedTuple):
+    """Who may answer. `epoch` counts the changes; -1 means that the database was not asked yet."""
+
+    epoch: int = -1
+    speaker: str = ""
+
+
+FLOOR_NOT_ASKED = Floor()
+
+
+@dataclass(slots=True)
+class Present:
+    """One of the two in a human room, as was told here, `told_at` by the event loop's clock."""
+
+    participant_id: UUID
+    name: str
+    is_online: bool
+    read_seq: int
+    told_at: float = float("-inf")
+
+    def wire(self, role: str) -> dict[str, Any]:
+        """As clients get it."""
+        return {"role": role, "name": self.name, "online": self.is_online, "read_seq": self.read_seq}
+
+
 @dataclass(slots=True, eq=False)
 class Room:
     """A chat session as this process knows it.
@@ -113,6 +138,8 @@ class Room:
     status: str = ""  # as it was told here; "" means that the database was not asked yet
     version_id: UUID | None = None  # who answers, as was told here; None means the same
     suggested: Suggested = NOT_ASKED
+    floor: Floor = FLOOR_NOT_ASKED
+    people: dict[str, Present] = field(default_factory=dict)  # of human rooms that sockets follow, by role
     followers: set[Follower] = field(default_factory=set)
     live: LiveReply | None = None
     # Replies whose end is not told yet though the next one runs: it came from another process, and faster.
@@ -124,12 +151,15 @@ class Room:
         status: str = "",
         version_id: UUID | None = None,
         suggested: Suggested = NOT_ASKED,
+        floor: Floor = FLOOR_NOT_ASKED,
     ) -> None:
         """Somebody who joined read it from the database. What came between their read and ours is told again."""
         self.last_seq = last_seq if self.last_seq < 0 else min(self.last_seq, last_seq)
         self.status = self.status or status
         if self.version_id is None:
             self.version_id, self.suggested = version_id, suggested
+        if self.floor.epoch < 0:
+            self.floor = floor
 
     def come_to(self, status: str, reason: str) -> None:
         """It was paused or resumed: that is told if it is news. Its end has an order of its own (see Relay)."""
@@ -153,6 +183,34 @@ class Room:
             self.publish({"type": "personality.switched", "session": session})
             self.suggested = now
         self.version_id = version_id
+
+    def give_floor(self, now: Floor) -> None:
+        """Somebody else may answer from now on: that is told if it is news."""
+        if now.epoch <= self.floor.epoch:
+            return
+        is_news = self.floor.epoch >= 0 and now.speaker != self.floor.speaker and not self.is_over
+        self.floor = now
+        if is_news:
+            self.publish({"type": "speaker.changed", "speaker": now.speaker})
+
+    def come_or_go(self, role: str, is_online: bool, now: float, exclude: Follower | None = None) -> None:
+        """One of the two in a human room is there, or is not any more: that is told if it is news."""
+        present = self.people.get(role)
+        if present is not None:
+            is_news = present.is_online != is_online
+            present.is_online, present.told_at = is_online, now
+            if not is_news:
+                return
+        self.publish({"type": "presence", "role": role, "online": is_online}, exclude)
+
+    def mark_read(self, role: str, seq: int, exclude: Follower | None = None) -> bool:
+        """One of the two has read up to a message: that is told if it is news. Whether it was."""
+        present = self.people.get(role)
+        if present is None or seq <= present.read_seq:
+            return False
+        present.read_seq = seq
+        self.publish({"type": "message.read", "role": role, "seq": seq}, exclude)
+        return True
 
     def close(self) -> bool:
         """The chat session is over. Whether that is news."""

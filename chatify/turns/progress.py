@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from chatify.turns.live import NOT_ASKED, Suggested
+from chatify.turns.live import FLOOR_NOT_ASKED, NOT_ASKED, Floor, Suggested
 from sessions.access import OBJECT_RELATED
 from sessions.models import ChatSession, Message
 from sessions.objects import NAMED, message_object, names_of, suggestion_of
@@ -17,6 +17,7 @@ from sessions.objects import NAMED, message_object, names_of, suggestion_of
 PAGE = 200
 _FIELDS = (
     "id", "last_seq", "status", "status_reason", "deleted_at", "running_reply_id", "version_id", "suggested_before",
+    "speaker_epoch", "speaker",
 )  # fmt: skip
 _SUGGESTION = tuple(f"suggested_template__{name}" for name in ("slug", "name", "is_active", "deleted_at"))
 _SUGGESTION += ("suggestion_reason",)
@@ -34,6 +35,7 @@ class Progress:
     reason: str = ""
     version_id: UUID | None = None
     suggested: Suggested = NOT_ASKED
+    floor: Floor = FLOOR_NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,9 @@ def progress_of(chat_session_ids: Iterable[UUID]) -> dict[UUID, Progress]:
             reason=reason,
             version_id=version_id,
             suggested=Suggested.of(before, suggestion_of(*suggestion)),
+            floor=Floor(epoch, speaker),
         )
-        for id_, last_seq, status, reason, deleted_at, running, version_id, before, *suggestion in rows
+        for id_, last_seq, status, reason, deleted_at, running, version_id, before, epoch, speaker, *suggestion in rows
     }
     return {id_: found.get(id_, Progress(0, True, None, is_gone=True)) for id_ in ids}
 

@@ -17,6 +17,7 @@ import structlog
 from chatify.common.threads import in_db_thread
 from chatify.turns.doorbell import Doorbell
 from chatify.turns.live import Hub, LiveReply, Room, Suggested
+from chatify.turns.presence import Presence
 from chatify.turns.progress import Row, ending_of, news_since, progress_of, read_chat_sessions
 from chatify.turns.replies import Replies, Spawn
 from sessions.models import Message
@@ -41,9 +42,10 @@ class _Listener:
 class Relay:
     """Keeps the rooms of this process in step with what other processes do, and tells those of ours."""
 
-    def __init__(self, hub: Hub, doorbell: Doorbell, replies: Replies, spawn: Spawn) -> None:
+    def __init__(self, hub: Hub, doorbell: Doorbell, replies: Replies, presence: Presence, spawn: Spawn) -> None:
         self._hub = hub
         self._doorbell = doorbell
+        self._presence = presence
         self._replies = replies
         self._spawn = spawn
         self._listeners: dict[UUID, list[_Listener]] = {}
@@ -55,6 +57,10 @@ class Relay:
             "templates": lambda message: catalogue.forget(),
         }
 
+    def on(self, kind: str, handler: Callable[[dict[str, Any]], None]) -> None:
+        """From now on `handler` gets the messages of this type that other processes send."""
+        self._handlers[kind] = handler
+
     def handle(self, message: dict[str, Any]) -> None:
         """A message from another process."""
         handler = self._handlers.get(message["type"])
@@ -64,10 +70,9 @@ class Relay:
     # What others write, followed here ---------------------------------------------------------------
 
     def _news(self, message: dict[str, Any]) -> None:
-        for id_, kind in message["typing"]:
-            room = self._hub.rooms.get(UUID(id_))
-            if room is not None:
-                room.publish({"type": kind})
+        for id_, event in message["signals"]:
+            if (room := self._hub.rooms.get(UUID(id_))) is not None:
+                self._presence.hear(room, event)
         moved = [id_ for text in message["sessions"] if (id_ := UUID(text)) in self._hub.rooms]
         if moved:
             self._spawn(self.catch_up(moved))
@@ -91,6 +96,7 @@ class Relay:
                 or progress.status != room.status
                 or progress.version_id not in (None, room.version_id)
                 or progress.suggested.changes > room.suggested.changes
+                or progress.floor.epoch > room.floor.epoch
                 or is_silent
                 or has_ended
             ):
@@ -112,7 +118,11 @@ class Relay:
         progress = await in_db_thread(progress_of, [room.chat_session_id for room in rooms])
         for id_, one in progress.items():
             if (room := self._hub.rooms.get(id_)) is not None:
+                if room.live is not None:
+                    self._replies.stop_before(room.live.message_id, one.floor.epoch)
                 room.come_to(one.status, one.reason)
+                if not one.is_over:
+                    room.give_floor(one.floor)
                 if one.version_id == room.version_id:
                     room.suggest(one.suggested)
             if one.is_gone:

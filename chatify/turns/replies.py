@@ -84,6 +84,12 @@ class Replies:
             if chat_session_id in (None, running.spec.chat_session_id):
                 self.stop(running.spec.message_id, reason)
 
+    def stop_before(self, message_id: UUID, speaker_epoch: int) -> None:
+        """Stop a reply if it began before the floor was given to whoever has it now."""
+        running = self._running.get(message_id)
+        if running is not None and running.spec.speaker_epoch < speaker_epoch:
+            self.stop(message_id, "cancelled")
+
     @property
     def askers(self) -> set[Principal]:
         """Who asked for the replies that are being written."""

@@ -87,6 +87,11 @@ class LockedChatSession(NamedTuple):
         if not self.is_age_allowed:
             raise AgeRestricted
 
+    def require_personality(self) -> None:
+        """Raises Conflict (`human_room`) where two people talk to each other."""
+        if self.mode == ChatSession.Mode.HUMAN:
+            raise Conflict("No personality takes part in this.", code="human_room")
+
 
 def lock(chat_session_id: UUID) -> LockedChatSession:
     """Lock a chat session, in the caller's transaction. Raises NotFound; one that was deleted is found."""

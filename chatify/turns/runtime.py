@@ -22,6 +22,7 @@ from chatify.llm.types import Provider
 from chatify.turns import ledger, meters
 from chatify.turns.doorbell import Doorbell
 from chatify.turns.live import Follower, Hub, LiveReply
+from chatify.turns.presence import Presence
 from chatify.turns.relay import Relay
 from chatify.turns.replies import Replies
 from chatify.turns.spec import Accepted, Finished, ReplySpec
@@ -35,6 +36,7 @@ _LAST_EVENTS = frozenset({"session.ended", "session.deleted", "session.erased"})
 _LIFE_EVENTS = _LAST_EVENTS | {
     "session.paused",
     "session.resumed",
+    "session.speaker_changed",
     "personality.suggested",
     "personality.switched",
     "personality.declined",
@@ -65,7 +67,8 @@ class Runtime:
         self.hub = Hub()
         self.doorbell = Doorbell()
         self.replies = Replies(self.provider, self.hub, self._spawn, self._ended)
-        self.relay = Relay(self.hub, self.doorbell, self.replies, self._spawn)
+        self.presence = Presence(self.hub, self.doorbell)
+        self.relay = Relay(self.hub, self.doorbell, self.replies, self.presence, self._spawn)
         self.guests: set[Guest] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -88,7 +91,13 @@ class Runtime:
             asyncio.create_task(_every(REAP_SECONDS, self._reap)),
             asyncio.create_task(_every(REVOKED_SECONDS, self._stop_revoked)),
             asyncio.create_task(_every(WATCH_SECONDS, self.relay.watch)),
+            asyncio.create_task(_every(WATCH_SECONDS, self.presence.watch)),
+            asyncio.create_task(self.presence.run()),
         ]
+
+    def on(self, kind: str, handler: Callable[[dict[str, Any]], None]) -> None:
+        """From now on `handler` gets the messages of this type that other processes send by the doorbell."""
+        self.relay.on(kind, handler)
 
     async def stop(self, *, patience: float) -> None:
         """End: running replies get `patience` seconds to finish, then they are `failed` as `interrupted`."""
@@ -105,6 +114,7 @@ class Runtime:
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        await self.presence.stop()
         await self.doorbell.close()
         await self.provider.aclose()
 
@@ -118,11 +128,13 @@ class Runtime:
         client_message_id: str | None = None,
         model: str | None = None,
         sender: Follower | None = None,
+        is_room: bool = False,
     ) -> Accepted:
-        """Take a message: store it, acknowledge it to `sender`, tell the others, start the reply.
+        """Take a message of `end_user_id`: store it, acknowledge it to `sender`, tell the others, start the reply.
 
-        Once it is stored all of that happens, whatever becomes of the caller. Raises what `ledger.accept` and
-        `Charge.taken` raise. A database that is away raises as Django does: each transport translates that.
+        `is_room`: two people talk to each other there. Once it is stored all of that happens, whatever becomes of the
+        caller. Raises what `ledger.accept` and `Charge.taken` raise. A database that is away raises as Django does:
+        each transport translates that.
         """
         message: dict[str, Any] = {
             "principal": principal,
@@ -131,14 +143,14 @@ class Runtime:
             "content": content,
             "client_message_id": client_message_id,
         }
-        charge = Charge(principal.tenant_id, end_user_id, chat_session_id)
+        charge = Charge(principal.tenant_id, end_user_id, chat_session_id, is_room)
         store = partial(ledger.accept, **message, owner=self.doorbell.name, model=model)
         find = partial(ledger.find_accepted, **message)
 
         async def work() -> Accepted:
             accepted = await in_db_thread(_store_charged, charge, store, find)
             self._tell_accepted(principal, chat_session_id, accepted, sender)
-            if not accepted.is_duplicate:
+            if accepted.gets_reply and not accepted.is_duplicate:
                 self._spawn(suggest_for(principal.tenant_id, chat_session_id, content))
             return accepted
 
@@ -200,8 +212,10 @@ class Runtime:
         self.replies.begin(spec, self.doorbell.name, principal)
         if self._is_stopping:
             self.replies.stop(spec.message_id, "interrupted")
+        room = self.hub.room(spec.chat_session_id)
+        self.replies.stop_before(spec.message_id, room.floor.epoch)
         self.doorbell.ring(spec.chat_session_id)
-        if self.hub.room(spec.chat_session_id).overtaken:
+        if room.overtaken:
             self._spawn(self.relay.catch_up([spec.chat_session_id]))
 
     def _ended(self, live: LiveReply, finished: Finished | None, next_asker: Principal | None) -> None:

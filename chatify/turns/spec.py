@@ -30,7 +30,8 @@ class ReplySpec:
 class Accepted:
     """A user message that is on disk. `reply` is set when this call started the reply to it.
 
-    `is_resumed`: it woke a chat session that was paused.
+    `is_resumed`: it woke a chat session that was paused. `gets_reply`: a personality answers it, now or after what it
+    is writing.
     """
 
     message: dict[str, Any]
@@ -38,6 +39,7 @@ class Accepted:
     reply: ReplySpec | None = None
     is_duplicate: bool = False
     is_resumed: bool = False
+    gets_reply: bool = True
 
 
 @dataclass(slots=True)

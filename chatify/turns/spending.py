@@ -25,11 +25,15 @@ LONGEST_REPLY = timedelta(minutes=10)
 
 @dataclass(slots=True)
 class Charge:
-    """A message's share of the budgets of its end user and its chat session."""
+    """A message's share of the budgets of its sender and its chat session.
+
+    In a room of two people (`is_room`) each has a budget of their own there, and needs no tokens.
+    """
 
     tenant_id: UUID
     end_user_id: UUID
     chat_session_id: UUID
+    is_room: bool = False
     _taken: tuple[Share, ...] = ()
 
     @contextmanager
@@ -52,8 +56,12 @@ class Charge:
 
     def _take(self) -> None:
         allowances = allowances_of(self.tenant_id)
-        check_tokens(allowances=allowances, tenant_id=self.tenant_id, end_user_id=self.end_user_id)
-        wanted = (allowances.user_messages, self.end_user_id), (allowances.session_messages, self.chat_session_id)
+        here: Share = allowances.session_messages, self.chat_session_id
+        if self.is_room:
+            here = *here, self.end_user_id
+        else:
+            check_tokens(allowances=allowances, tenant_id=self.tenant_id, end_user_id=self.end_user_id)
+        wanted: tuple[Share, ...] = (allowances.user_messages, self.end_user_id), here
         budgets().spend_all(*wanted)
         self._taken = wanted
 

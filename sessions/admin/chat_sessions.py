@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from chatify.accounts.admin_base import (
@@ -25,7 +25,9 @@ from chatify.accounts.admin_base import (
     time_column,
     when,
 )
+from chatify.accounts.models import EndUser
 from chatify.common.errors import NotFound
+from sessions.access import people_of
 from sessions.actions import delete_chat_sessions, end_chat_session, restore_chat_sessions
 from sessions.admin.transcript import read_transcript
 from sessions.models import ChatSession
@@ -34,20 +36,49 @@ ENDED_BY_STAFF = "ended_by_staff"
 STATUS_LOOKS = {"active": "success", "paused": "warning", "ended": "default", "deleted": "danger"}
 
 
+class PersonFilter(admin.SimpleListFilter):
+    """The conversations of one person, rooms among them in which they are the second. Asked for by links."""
+
+    title = "person"
+    parameter_name = "person"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Who is asked for, and nobody else: there are too many."""
+        asked = self.value()
+        person = only(EndUser.objects.all(), asked).first() if asked else None
+        return [(str(asked), str(person or "nobody"))] if asked else []
+
+    def value(self) -> str | None:
+        """Their id."""
+        found: str | None = super().value()
+        return found
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> QuerySet[ChatSession]:
+        """Those; none for what is no id."""
+        id_ = as_uuid(self.value())
+        if id_ is None:
+            return queryset.none() if self.value() else queryset
+        return queryset.filter(Q(end_user_id=id_) | Q(partner_id=id_))
+
+
 @admin.register(ChatSession)
 class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
     """Chat sessions. What was said is read here and never changed."""
 
     list_display = (
-        "show_title", "show_personality", "end_user", "tenant", "show_status", "show_messages", "show_tokens",
+        "show_title", "show_personality", "show_people", "tenant", "show_status", "show_messages", "show_tokens",
         "show_activity",
     )  # fmt: skip
     show_activity = time_column("last_activity", "Last activity")
-    list_filter: ClassVar[tuple[Any, ...]] = ("status", DeletedFilter, "tenant", "template", "chosen_by")
-    list_select_related = ("template", "end_user", "tenant", "version")
+    list_filter: ClassVar[tuple[Any, ...]] = (
+        "status", "mode", DeletedFilter, "tenant", "template", "chosen_by", PersonFilter,
+    )  # fmt: skip
+    list_select_related = ("template", "end_user", "partner", "tenant", "version")
     list_per_page = 50
     list_disable_select_all = True
-    search_fields = ("title", "end_user__external_id", "end_user__name")
+    search_fields = (
+        "title", "end_user__external_id", "end_user__name", "partner__external_id", "partner__name",
+    )  # fmt: skip
     search_help_text = "Title, end user's name or external_id, or a whole id"
     ordering = ("-last_activity",)
     paginator = UncountedPaginator
@@ -78,8 +109,9 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
 
     @display(description="Title", header=True, ordering="title")
     def show_title(self, chat_session: ChatSession) -> tuple[str, str]:
-        """The title, and the beginning of the id."""
-        return chat_session.title or "Untitled", f"started {when(chat_session.created_at)}"
+        """The title, and when it began."""
+        untitled = "Room of two people" if chat_session.partner is not None else "Untitled"
+        return chat_session.title or untitled, f"started {when(chat_session.created_at)}"
 
     @display(description="Personality", ordering="template__name")
     def show_personality(self, chat_session: ChatSession) -> str:
@@ -87,6 +119,11 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
         if chat_session.version is None:
             return "two people"
         return f"{chat_session.template} · v{chat_session.version.number}"
+
+    @display(description="People", ordering="end_user")
+    def show_people(self, chat_session: ChatSession) -> str:
+        """The end user, and in a room the second person."""
+        return " and ".join(map(str, people_of(chat_session)))
 
     @display(description="Status", label=STATUS_LOOKS, ordering="status")
     def show_status(self, chat_session: ChatSession) -> str:
@@ -101,12 +138,12 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
     @display(description="Tokens", ordering="total_tokens_used")
     def show_tokens(self, chat_session: ChatSession) -> str:
         """What it has used."""
-        return f"{chat_session.total_tokens_used:,}"
+        return f"{chat_session.total_tokens_used:,}" if chat_session.partner is None else "–"
 
     # One conversation
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChatSession]:
         """With what both pages show of other rows."""
-        shown = ("template", "end_user", "tenant", "version", "suggested_template")
+        shown = ("template", "end_user", "partner", "tenant", "version", "suggested_template")
         return super().get_queryset(request).select_related(*shown)
 
     def get_fields(self, request: HttpRequest, obj: ChatSession | None = None) -> tuple[str, ...]:
@@ -129,14 +166,14 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
             "chat_session": chat_session,
             "status": self.show_status(chat_session),
             "transcript": read_transcript(chat_session, int(before) if _is_small_number(before) else None),
+            "people": [
+                (person, admin_url("accounts_enduser", "change", person.id)) for person in people_of(chat_session)
+            ],
             "participants": chat_session.participants.select_related("end_user"),
             "links": {
-                "end_user": admin_url("accounts_enduser", "change", chat_session.end_user_id),
-                "template": admin_url("templates_app_prompttemplate", "change", chat_session.template_id),
-                "version": admin_url("templates_app_promptversion", "change", chat_session.version_id),
-                "suggested": admin_url("templates_app_prompttemplate", "change", chat_session.suggested_template_id)
-                if chat_session.suggested_template_id
-                else "",
+                "template": _address("templates_app_prompttemplate", chat_session.template_id),
+                "version": _address("templates_app_promptversion", chat_session.version_id),
+                "suggested": _address("templates_app_prompttemplate", chat_session.suggested_template_id),
             },
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
@@ -206,6 +243,10 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
         conversations = f"{count} conversation{'' if count == 1 else 's'}"
         text = f"{done}: {conversations}. {note}" if count else f"{done}: none; there was nothing to do."
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
+
+
+def _address(model: str, id_: UUID | None) -> str:
+    return admin_url(model, "change", id_) if id_ is not None else ""
 
 
 def _end(chat_session_id: UUID) -> bool:

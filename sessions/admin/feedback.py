@@ -47,4 +47,4 @@ class FeedbackAdmin(ViewOnly, StaffAdmin[Feedback]):
     @display(description="Personality", ordering="chat_session__template__name")
     def show_personality(self, feedback: Feedback) -> str:
         """Who was rated."""
-        return str(feedback.chat_session.template)
+        return str(feedback.chat_session.template or "–")

@@ -55,7 +55,7 @@ def _personalities() -> list[PromptTemplate]:
 
 
 def _chat_sessions() -> list[ChatSession]:
-    found = ChatSession.objects.existing().select_related("end_user", "template", "tenant")
+    found = ChatSession.objects.existing().select_related("end_user", "partner", "template", "tenant")
     return list(found.order_by("-last_activity")[:RECENT])
 
 

@@ -66,7 +66,8 @@ def _who(message: Message, chat_session: ChatSession) -> str:
     if message.role == Message.Role.NOTICE:
         return "Chatify"
     person = message.sender.end_user if message.sender else None
-    return str(person or (chat_session.end_user if message.role == Message.Role.USER else "A person"))
+    role_of = chat_session.end_user if message.role == Message.Role.USER else chat_session.partner
+    return str(person or role_of or "A person")
 
 
 def _figures(message: Message, chat_session: ChatSession) -> list[str]:

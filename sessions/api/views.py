@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
-import orjson
 from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
-from pydantic import AfterValidator, BaseModel, Field
-from pydantic_core import PydanticCustomError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -18,111 +14,32 @@ from rest_framework.views import APIView
 from chatify.accounts.api.authentication import principal_of
 from chatify.accounts.api.idempotency import PersonalResponse, idempotent
 from chatify.accounts.credentials import issue_ticket
-from chatify.accounts.profile import UserInput
-from chatify.common.api import NO_STORE, PageQuery, page, read_body, read_query
+from chatify.common.api import NO_STORE, page, read_body, read_query
 from chatify.common.errors import NotFound
-from chatify.common.inputs import Body, ExternalId, Line, Query, Slug
+from chatify.common.inputs import Body
 from chatify.common.schema import PAGE_PARAMETERS, page_of, parameter
 from sessions import actions
-from sessions.access import chat_sessions_for, get_chat_session, get_message
+from sessions.access import as_participant, chat_sessions_for, get_chat_session, get_message, require_personality
+from sessions.api.bodies import (
+    ActiveQuery,
+    DeletedObject,
+    EndBody,
+    FeedbackBody,
+    FeedbackObject,
+    ListQuery,
+    RenameBody,
+    StartBody,
+    SwitchBody,
+    TicketBody,
+    TicketObject,
+    UserQuery,
+)
 from sessions.models import ChatSession
 from sessions.objects import ChatSessionObject, chat_session_object, timestamp
 from sessions.personalities import decline_suggestion, switch_personality
 
-MAX_METADATA = 4096
-"""Bytes, as JSON."""
-
-
-def _small(metadata: dict[str, Any]) -> dict[str, Any]:
-    if len(orjson.dumps(metadata)) > MAX_METADATA:
-        raise PydanticCustomError("too_long", "At most 4096 bytes of JSON.")
-    return metadata
-
-
-Title = Annotated[str, Field(max_length=120), Line]
-
-
-class StartBody(Body):
-    """How to start a chat session."""
-
-    template: Slug | None = Field(
-        None, description='Slug of the personality. Left out, or "auto", the one that fits answers: see `selection`.'
-    )
-    user: UserInput | None = Field(None, description="Who chats. API keys have to give it.")
-    title: Title = ""
-    context: Annotated[str, Field(max_length=500), Line] = Field(
-        "", description="What it will be about. It is used to choose a personality, and not kept."
-    )
-    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field({}, description="The application's own notes.")
-
-
-class RenameBody(Body):
-    """Another title."""
-
-    title: Title
-
-
-class EndBody(Body):
-    """How to end a chat session."""
-
-    reason: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] | None = Field(
-        None, description="A word for statistics; default: `ended_by_user`, with a key `ended_by_application`."
-    )
-
-
-class SwitchBody(Body):
-    """Who answers from now on."""
-
-    template: Slug = Field(description="Slug of a personality on offer.")
-
-
-class FeedbackBody(Body):
-    """How satisfied the end user is."""
-
-    rating: Annotated[int, Field(ge=1, le=5)]
-    message_id: Annotated[UUID, Field(strict=False)] | None = Field(None, description="The reply; else the whole.")
-    comment: Annotated[str, Field(max_length=2000)] = ""
-
-
-class FeedbackObject(BaseModel):
-    """A rating."""
-
-    id: UUID
-    rating: int
-    message_id: UUID | None
-    comment: str
-    created_at: datetime
-
-
-class TicketObject(BaseModel):
-    """A one-use admission to the socket, for browsers: open `ws_url` with `?ticket=`."""
-
-    ticket: str
-    expires_at: datetime
-    ws_url: str
-
-
-class DeletedObject(BaseModel):
-    """How many chat sessions are gone."""
-
-    deleted: int
-
-
-class UserQuery(Query):
-    """Whose chat sessions."""
-
-    user: ExternalId | None = None
-
-
-class ListQuery(PageQuery):
-    """Which chat sessions."""
-
-    user: ExternalId | None = None
-    status: Literal["active", "paused", "ended"] | None = None
-    search: Annotated[str, Field(max_length=120), Line] | None = None
-
-
 _USER = parameter("user", "The user's `external_id`. API keys have to give it, except for the list.")
+_MODE = parameter("mode", "Only those with a personality, or only human rooms.", enum=["ai", "human"])
 
 
 def ws_base(request: HttpRequest) -> str:
@@ -130,8 +47,18 @@ def ws_base(request: HttpRequest) -> str:
     return f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}"
 
 
-def _object(chat_session: ChatSession, request: Request) -> dict[str, Any]:
-    return chat_session_object(chat_session, ws_base(request._request), principal_of(request).end_user_id)
+def _object(chat_session: ChatSession, request: Request, user: str | None = None) -> dict[str, Any]:
+    """As whoever asks sees it; for a key as `user` does, if one is named."""
+    viewer = principal_of(request).end_user_id
+    if viewer is None and user is not None:
+        viewer = as_participant(principal_of(request), chat_session, user).end_user_id
+    return chat_session_object(chat_session, ws_base(request._request), viewer)
+
+
+def _require_application(request: Request, chat_session: ChatSession) -> None:
+    """What is of both people in a human room none of them may change or delete alone. Raises Conflict."""
+    if not principal_of(request).is_api_key:
+        require_personality(chat_session)
 
 
 def _by_whom(request: Request) -> str:
@@ -160,6 +87,7 @@ class ChatSessionList(APIView):
         operation_id="list_sessions",
         parameters=[
             _USER,
+            _MODE,
             parameter("status", "Only those in this state.", enum=["active", "paused", "ended"]),
             parameter("search", "Only those whose title contains this."),
             *PAGE_PARAMETERS,
@@ -170,35 +98,44 @@ class ChatSessionList(APIView):
         """The chat sessions, latest activity first."""
         query = read_query(request, ListQuery)
         rows = chat_sessions_for(principal_of(request), query.user)
+        if query.mode:
+            rows = rows.filter(mode=query.mode)
         if query.status:
             rows = rows.filter(status=query.status)
         if query.search:
             rows = rows.filter(title__icontains=query.search)
-        return Response(page(request, rows, query, ordering="-last_activity", render=lambda row: _object(row, request)))
+        return Response(
+            page(request, rows, query, ordering="-last_activity", render=lambda row: _object(row, request, query.user))
+        )
 
     @extend_schema(operation_id="delete_sessions", parameters=[_USER], responses={200: DeletedObject})
     def delete(self, request: Request) -> Response:
-        """Delete all chat sessions of a user."""
+        """Delete all chat sessions of a user; human rooms only with an API key: they are somebody else's, too."""
         query = read_query(request, UserQuery)
         principal_of(request).require_external_id(query.user)
         principal_of(request).require_whole_user()
-        ids = chat_sessions_for(principal_of(request), query.user).values_list("id", flat=True)
-        return Response({"deleted": actions.delete_chat_sessions(chat_session_ids=ids)})
+        rows = chat_sessions_for(principal_of(request), query.user)
+        if not principal_of(request).is_api_key:
+            rows = rows.filter(mode=ChatSession.Mode.AI)
+        deleted = actions.delete_chat_sessions(chat_session_ids=rows.values_list("id", flat=True))
+        return Response({"deleted": deleted})
 
 
 class ActiveChatSession(APIView):
     """What the user is at."""
 
-    @extend_schema(operation_id="get_active_session", parameters=[_USER], responses=ChatSessionObject)
+    @extend_schema(operation_id="get_active_session", parameters=[_USER, _MODE], responses=ChatSessionObject)
     def get(self, request: Request) -> Response:
-        """The user's latest active chat session."""
-        query = read_query(request, UserQuery)
+        """The user's latest active chat session, or human room."""
+        query = read_query(request, ActiveQuery)
         principal_of(request).require_external_id(query.user)
         rows = chat_sessions_for(principal_of(request), query.user).filter(status=ChatSession.Status.ACTIVE)
+        if query.mode:
+            rows = rows.filter(mode=query.mode)
         found = rows.order_by("-last_activity", "-id").first()
         if found is None:
             raise NotFound("This user has no active chat session.")
-        return Response(_object(found, request))
+        return Response(_object(found, request, query.user))
 
 
 class ChatSessionDetail(APIView):
@@ -211,16 +148,18 @@ class ChatSessionDetail(APIView):
 
     @extend_schema(operation_id="rename_session", request=RenameBody, responses=ChatSessionObject)
     def patch(self, request: Request, chat_session_id: UUID) -> Response:
-        """Rename it."""
+        """Rename it; a human room only with an API key."""
         chat_session = get_chat_session(principal_of(request), chat_session_id)
+        _require_application(request, chat_session)
         body = read_body(request, RenameBody)
         actions.rename_chat_session(chat_session=chat_session, title=body.title)
         return Response(_object(chat_session, request))
 
     @extend_schema(operation_id="delete_session", responses={204: None})
     def delete(self, request: Request, chat_session_id: UUID) -> Response:
-        """Delete it (softly: staff can undo it)."""
+        """Delete it (softly: staff can undo it); a human room only with an API key."""
         chat_session = get_chat_session(principal_of(request), chat_session_id)
+        _require_application(request, chat_session)
         actions.delete_chat_sessions(chat_session_ids=[chat_session.id])
         return Response(status=204)
 
@@ -291,14 +230,15 @@ class Suggestion(APIView):
 class ChatSessionTicket(APIView):
     """Socket tickets."""
 
-    @extend_schema(operation_id="create_ticket", request=None, responses={201: TicketObject})
+    @extend_schema(operation_id="create_ticket", request=TicketBody, responses={201: TicketObject})
     def post(self, request: Request, chat_session_id: UUID) -> Response:
         """A one-use ticket for this chat session's socket, good for 30 seconds."""
         chat_session = get_chat_session(principal_of(request), chat_session_id)
-        read_body(request, Body)
+        body = read_body(request, TicketBody)
+        comer = as_participant(principal_of(request), chat_session, body.user)
         ticket, expires_at = issue_ticket(
             tenant_id=chat_session.tenant_id,
-            end_user_id=chat_session.end_user_id,
+            end_user_id=comer.end_user_id or chat_session.end_user_id,
             chat_session_id=chat_session.id,
             credential=principal_of(request).credential,
         )

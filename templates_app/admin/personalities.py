@@ -94,7 +94,7 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
     def get_fieldsets(self, request: HttpRequest, obj: PromptTemplate | None = None) -> list[Any]:
         """Who it is, how it talks, who may have it; and how a prompt ends up, once there is one."""
         sections: list[Any] = [
-            ("Who it is", {"fields": ("name", "slug", "description", "greeting", "welcome_back")}),
+            ("Who it is", {"fields": ("name", "slug", "description", "greeting", "welcome_back", "goodbye")}),
             ("How it talks", {"fields": HOW_IT_TALKS}),
             ("Who may have it", {"fields": ("is_active", "is_default", "adult_only", "tenant")}),
         ]

@@ -47,6 +47,9 @@ class CharacterBody(Body):
     welcome_back: Annotated[str, Field(max_length=1000), Newlines] | None = Field(
         None, description="What it says when somebody resumes a conversation that was paused."
     )
+    goodbye: Annotated[str, Field(max_length=300)] | None = Field(
+        None, description="What it says, in one line, when somebody leaves it for a person. Empty: the usual words."
+    )
     system_prompt: Annotated[str, Newlines] | None = Field(
         None, description="What the model is told, at most 20,000 characters."
     )

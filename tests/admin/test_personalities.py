@@ -87,6 +87,18 @@ def test_greeting_that_claims_to_be_human_is_refused(staff: Client, nora: Prompt
     assert list(answer.context["adminform"].form.errors) == ["greeting"]
 
 
+def test_goodbye_is_the_personalitys_own_and_makes_no_version(staff: Client, nora: PromptTemplate) -> None:
+    _save(staff, nora, goodbye="Fair winds, {{ user.name }}!")
+    nora.refresh_from_db()
+    assert (nora.goodbye, _versions(nora)) == ("Fair winds, {{ user.name }}!", [1])
+
+
+@pytest.mark.parametrize("text", ["I am human. Bye!", "Bye, {{ topics }}!", "Bye\u2028bye", "x" * 301])
+def test_bad_goodbye_is_refused(staff: Client, nora: PromptTemplate, text: str) -> None:
+    answer = _save(staff, nora, goodbye=text)
+    assert list(answer.context["adminform"].form.errors) == ["goodbye"]
+
+
 @pytest.mark.parametrize(
     "change",
     [{"temperature": "2.5"}, {"temperature": "nan"}, {"max_tokens": "0"}, {"personality_traits": "x" * 41},

@@ -23,9 +23,14 @@ from chatify.accounts.people import end_user_of, external_id_of
 from chatify.accounts.principal import SCOPES, Credential, Principal
 from chatify.accounts.profile import UserInput
 from chatify.accounts.tokens import issue_end_user_token, issue_pair
+from chatify.common.sealing import seal
+from chatify.matchmaking.models import Block, MatchTicket
 from chatify.memory.models import Memory
+from chatify.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookSource
+from chatify.webhooks.sources import new_secret
 from sessions.actions import start_chat_session
 from sessions.models import ChatSession, Message, Summary
+from sessions.starting import new_human_room, save_chat_sessions
 from templates_app.actions import Draft, save_personality
 from templates_app.models import PromptTemplate
 from tests.api.world import ALICE, CHARACTER, OF_CHAT, OF_TENANT, OF_USER, SHARED, TENANT
@@ -41,6 +46,7 @@ def main() -> None:
     other, gone = (Tenant.objects.create(slug=name, name=name) for name in ("table-b", "table-gone"))
     key = _key("owner_key", mine)
     _own_things(mine)
+    _webhooks(mine)
     _alice(mine, key)
     _token("other_user", _end_user(mine, "bob"), key)
     _token("other_tenant_user", _end_user(other, ALICE), _key("other_key", other))
@@ -62,6 +68,21 @@ def _own_things(tenant: Tenant) -> None:
     _key("key, expired", tenant, expires_at=timezone.now() - timedelta(hours=1))
     ids.update(api_key_id=str(api_key.id), slug=CHARACTER, shared_slug=SHARED)
     victim.extend([tenant.id, character.id, api_key.id])
+
+
+def _webhooks(tenant: Tenant) -> None:
+    """An endpoint that is told nothing, so that nothing happens by itself, what it was told before, and a source."""
+    told = {"event": "session.paused", "source_event": "session.paused", "state": "failed"}
+    endpoint = WebhookEndpoint.objects.create(
+        tenant=tenant, url="http://127.0.0.1:9/", description=OF_TENANT, secret=seal(new_secret()), is_active=False
+    )
+    now = timezone.now()
+    delivery = WebhookDelivery.objects.create(
+        tenant=tenant, endpoint=endpoint, occurred_at=now, next_attempt_at=now, error=OF_TENANT, **told
+    )
+    source = WebhookSource.objects.create(tenant=tenant, name=OF_TENANT, secret=seal(new_secret()))
+    ids.update(endpoint_id=str(endpoint.id), delivery_id=str(delivery.id), source_id=str(source.id))
+    victim.extend([endpoint.id, delivery.id, source.id])
 
 
 def _tenant_that_is_gone(tenant: Tenant) -> None:
@@ -87,6 +108,7 @@ def _alice(tenant: Tenant, key: ApiKey) -> None:
     here, elsewhere = _chat(tenant, OF_CHAT), _chat(tenant, "another one")
     reply = _failed_turn(here)
     memory = _remembered(here, reply)
+    _matched(alice, _end_user(tenant, "carol", name=OF_USER))
     _token("owner", alice, key)
     _token("bound_here", alice, key, here.id)
     _token("bound_elsewhere", alice, key, elsewhere.id)
@@ -132,6 +154,24 @@ def _remembered(chat: ChatSession, said: Message) -> Memory:
     Summary.objects.create(tenant_id=chat.tenant_id, chat_session=chat, from_seq=1, to_seq=2, text=OF_CHAT, model="x")
     both = {"tenant_id": chat.tenant_id, "end_user_id": chat.end_user_id, "chat_session": chat, "source": said}
     return Memory.objects.create(**both, kind="fact", text=OF_USER, key="planted", said_at=timezone.now())
+
+
+def _matched(alice: EndUser, carol: EndUser) -> None:
+    """A room of two people, a match ticket that is done with, and a block. (What lives would not stay as it is.)"""
+    room = new_human_room(alice, carol)
+    save_chat_sessions([room])
+    ticket = MatchTicket.objects.create(
+        tenant_id=alice.tenant_id,
+        end_user=alice,
+        status="cancelled",
+        band="unknown",
+        interests=[OF_USER],
+        close_reason="cancelled",
+        **dict.fromkeys(("created_at", "deadline", "seen_at", "closed_at"), timezone.now()),
+    )
+    block = Block.objects.create(tenant_id=alice.tenant_id, blocker=alice, blocked=carol, name=OF_USER)
+    ids.update(room_id=str(room.id), ticket_id=str(ticket.id), block_id=str(block.id))
+    victim.extend([room.id, ticket.id, block.id])
 
 
 # People who sign in -------------------------------------------------------------------------------

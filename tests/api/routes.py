@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -18,10 +19,18 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "tenant-detail"): {"name": "Changed"},
     ("PATCH", "user-detail"): {"style": "changed"},
     ("POST", "key-list"): {"name": "Another"},
+    ("POST", "match-ticket-accept"): {"proposal": str(UUID(int=0))},
+    ("POST", "match-ticket-stay"): {"proposal": str(UUID(int=0))},
     ("POST", "message-list"): {"content": "hello"},
+    ("POST", "session-connect"): {"user": {"external_id": "alice"}},
     ("POST", "session-feedback"): {"rating": 1},
+    ("POST", "session-report"): {"reason": "spam"},
     ("POST", "session-switch"): {"template": "dating_advice"},
     ("POST", "template-list"): {"name": "Ada", "system_prompt": "You are an AI companion. Be brief."},
+    ("PATCH", "webhook-endpoint-detail"): {"description": "Changed."},
+    ("PATCH", "webhook-source-detail"): {"name": "Changed"},
+    ("POST", "webhook-source-list"): {"name": "Another"},
+    ("POST", "webhook-endpoint-list"): {"url": "https://app.example.com/chatify"},
     ("POST", "token-list"): {"user": {"external_id": "alice"}},
 }
 

@@ -18,8 +18,8 @@ from tests.api.checks import outcome
 from tests.api.database import SqliteState, about, rows_on_postgres
 from tests.api.forgeries import FORGERIES
 from tests.api.routes import Route, api_routes
-from tests.api.who_may import BAD, MORE_BAD, NOT_AUTHENTICATED, SEES, SOCKET, TABLE, Row, all_cells
-from tests.api.world import OF_CHAT, OF_TENANT, OF_USER, World, make_world
+from tests.api.who_may import BAD, KEYS, MATCH_SOCKET, MORE_BAD, NOT_AUTHENTICATED, SEES, SOCKET, TABLE, Row, all_cells
+from tests.api.world import ALICE, OF_CHAT, OF_TENANT, OF_USER, World, make_world
 from tests.client import Socket
 from tests.services.server import Prepared, Server, copy_sqlite
 
@@ -70,6 +70,11 @@ class Place:
     def socket(self, headers: dict[str, bytes], query: str = "") -> Socket:
         """A socket on the chat session in question."""
         url = f"{self.server.ws_url}/ws/v1/sessions/{self.world.ids['chat_session_id']}/{query}"
+        return Socket(url, {name: value.decode() for name, value in headers.items()})
+
+    def match_socket(self, headers: dict[str, bytes], user: str = "") -> Socket:
+        """A socket at matchmaking."""
+        url = f"{self.server.ws_url}/ws/v1/match/{f'?user={user}' if user else ''}"
         return Socket(url, {name: value.decode() for name, value in headers.items()})
 
 
@@ -154,7 +159,8 @@ def test_bad_credential_opens_nothing(place: Place, state: SqliteState, who: str
     for name in (name for name in TABLE if " (" not in name):
         with noting(name):
             response = place.ask(name, who)
-            assert outcome(response)[0] == (400 if TABLE[name].is_open else 401)
+            cell = TABLE[name].cells["nobody"] if TABLE[name].is_open else NOT_AUTHENTICATED
+            assert outcome(response)[0] == (cell if isinstance(cell, int) else cell[0])
             assert secrets_in(response) == set()
             assert state.is_as_it_was()
 
@@ -190,12 +196,28 @@ def test_who_may_is_let_in_to_the_socket(place: Place, state: SqliteState, who: 
     assert state.is_as_it_was()
 
 
+@pytest.mark.parametrize(("who", "cell"), MATCH_SOCKET.items(), ids=MATCH_SOCKET)
+def test_who_may_is_let_in_to_the_match_socket(place: Place, state: SqliteState, who: str, cell: str | int):
+    with place.match_socket(place.world.headers_of(who), ALICE if who in KEYS else "") as socket:
+        assert (socket.recv()["type"] if isinstance(cell, str) else socket.wait_closed()) == cell
+        assert bool(socket.seen) == isinstance(cell, str)
+    assert state.is_as_it_was()
+
+
+@pytest.mark.parametrize("who", ["other_user", "person"])
+def test_match_socket_is_opened_for_nobody_else(place: Place, state: SqliteState, who: str):
+    with place.match_socket(place.world.headers_of(who), ALICE) as socket:
+        assert (socket.wait_closed(), [frame["code"] for frame in socket.seen]) == (4400, ["not_yours"])
+    assert state.is_as_it_was()
+
+
 @pytest.mark.parametrize("who", ALL_BAD)
 def test_bad_credential_opens_no_socket(place: Place, state: SqliteState, who: str):
     shown = place.world.headers_of(who)["Authorization"]
     for headers in ({"Authorization": shown}, {"X-API-Key": shown.removeprefix(b"Bearer ")}):
-        with place.socket(headers) as socket:
-            assert (socket.wait_closed(), socket.seen) == (4401, [])
+        for socket in (place.socket(headers), place.match_socket(headers, ALICE)):
+            with socket:
+                assert (socket.wait_closed(), socket.seen) == (4401, [])
     assert state.is_as_it_was()
 
 

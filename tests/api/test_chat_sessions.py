@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 FIELDS = {
     "id", "template", "template_version", "status", "mode", "title", "greeting", "disclosure", "user", "metadata",
     "selection", "suggestion", "message_count", "total_tokens_used", "last_seq", "last_activity", "created_at",
-    "ws_url",
+    "ws_url", "speaker", "your_role", "partner",
 }  # fmt: skip
 
 
@@ -40,6 +40,7 @@ def test_start_gives_the_chat_session(alice: ApiClient, server: Server):
     assert response.status_code == 201
     assert set(chat) == FIELDS
     assert (chat["status"], chat["mode"], chat["title"], chat["metadata"]) == ("active", "ai", "Tea", body["metadata"])
+    assert (chat["speaker"], chat["your_role"], chat["partner"]) == ("ai", "user", None)
     assert (chat["last_seq"], chat["message_count"], chat["total_tokens_used"], chat["template_version"]) == (
         0,
         0,

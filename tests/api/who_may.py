@@ -32,6 +32,7 @@ SCOPES = {
 CHAT_KEYS = ("owner_key", "key_chat", "other_key")
 CHATTERS = (*CHAT_KEYS, *TOKENS, *PEOPLE, "browser")
 BOUND = ("bound_here", "bound_elsewhere")
+WHOLE_CHATTERS = tuple(one for one in CHATTERS if one not in BOUND)
 OWN_CHAT_KEYS = ("owner_key", "key_chat")
 OWNERS = (*OWN_CHAT_KEYS, "owner", "bound_here")
 OWN_TEMPLATE_KEYS = ("owner_key", "key_templates")
@@ -86,6 +87,9 @@ SHARED_PERSONALITY = (403, "shared_personality")
 NO_CSRF_TOKEN = (403, "permission_denied")
 NOT_FOUND = (404, "not_found")
 UNKNOWN_TEMPLATE = (404, "unknown_template")
+BAD_SIGNATURE = (401, "bad_signature")
+IN_ROOM = (409, "in_room")
+ENDPOINT_INACTIVE = (409, "endpoint_inactive")
 NOT_YOURS = (400, "not_yours")
 KEY_NAMES_NOBODY = (400, "required")
 
@@ -135,6 +139,8 @@ WRITE_TEMPLATES = needing("templates", others=UNKNOWN_TEMPLATE)
 MANAGE = {**needing("admin"), **by(NOT_FOUND, *PEOPLE)}
 PERSON = {**by(NOT_A_PERSON, *EVERYBODY), "nobody": NOT_AUTHENTICATED}
 KEY = {**needing("chat", others=NOT_A_KEY)}
+# Not with what is good for one chat session.
+WHOLE = {**CHAT, **by(BOUND_TO_SESSION, *BOUND)}
 
 # For everybody, signed in or not: an empty body comes as far as the check of its fields, whoever sends it.
 OPEN = Row(to(400, *EVERYBODY), body={}, is_open=True)
@@ -142,6 +148,9 @@ OF_ALICE = {"user": ALICE}
 OF_TENANT_A = {"tenant": TENANT}
 A_PERSON = {"external_id": "person_external_id"}
 A_SHARED_ONE = {"slug": "shared_slug"}
+A_ROOM = {"chat_session_id": "room_id"}
+OF_ROOM = (*OWN_CHAT_KEYS, "owner")
+JOINING_AS_ALICE = {"user": {"external_id": ALICE}}
 
 # The table ----------------------------------------------------------------------------------------
 TABLE: dict[str, Row] = {
@@ -169,6 +178,26 @@ TABLE: dict[str, Row] = {
     "POST key-list (of a by its slug)": Row({**MANAGE, **to(201, *MANAGERS)}, query=OF_TENANT_A),
     "DELETE key-detail": Row({**MANAGE, **to(204, *MANAGERS)}),
     "POST key-rotate": Row({**MANAGE, **to(201, *MANAGERS)}),
+    # Webhooks out
+    "GET webhook-endpoint-list": Row({**MANAGE, **to(200, *ALL_MANAGERS)}),
+    "POST webhook-endpoint-list": Row({**MANAGE, **to(201, *ALL_MANAGERS)}),
+    "GET webhook-endpoint-detail": Row({**MANAGE, **to(200, *MANAGERS)}),
+    "PATCH webhook-endpoint-detail": Row({**MANAGE, **to(200, *MANAGERS)}),
+    "DELETE webhook-endpoint-detail": Row({**MANAGE, **to(204, *MANAGERS)}),
+    "POST webhook-endpoint-rotate": Row({**MANAGE, **to(200, *MANAGERS)}),
+    "POST webhook-endpoint-test": Row({**MANAGE, **to(200, *MANAGERS)}),
+    "GET webhook-delivery-list": Row({**MANAGE, **to(200, *MANAGERS)}),
+    "POST webhook-replay": Row({**MANAGE, **by(ENDPOINT_INACTIVE, *MANAGERS)}),  # or it would be sent meanwhile
+    # Webhooks in. Events are signed, and nothing else counts.
+    "POST webhook-matchmaking": Row(by(BAD_SIGNATURE, *EVERYBODY), is_open=True),
+    "GET webhook-source-list": Row({**MANAGE, **to(200, *ALL_MANAGERS)}),
+    "POST webhook-source-list": Row({**MANAGE, **to(201, *ALL_MANAGERS)}),
+    "GET webhook-source-list (of a by its slug)": Row({**MANAGE, **to(200, *MANAGERS)}, query=OF_TENANT_A),
+    "POST webhook-source-list (of a by its slug)": Row({**MANAGE, **to(201, *MANAGERS)}, query=OF_TENANT_A),
+    "GET webhook-source-detail": Row({**MANAGE, **to(200, *MANAGERS)}),
+    "PATCH webhook-source-detail": Row({**MANAGE, **to(200, *MANAGERS)}),
+    "DELETE webhook-source-detail": Row({**MANAGE, **to(204, *MANAGERS)}),
+    "POST webhook-source-rotate": Row({**MANAGE, **to(200, *MANAGERS)}),
     # End users. In tenant b there is an alice, too.
     "POST token-list": Row({**KEY, **to(201, *CHAT_KEYS)}),
     "POST token-list (for a chat session)": Row(
@@ -261,6 +290,41 @@ TABLE: dict[str, Row] = {
     "POST session-ticket": Row({**CHAT, **to(201, *OWNERS)}),
     "POST session-feedback": Row({**CHAT, **to(201, *OWNERS)}),
     "GET summary-list": Row({**CHAT, **to(200, *OWNERS)}),
+    "POST session-connect": Row({**KEY, **by(IN_ROOM, *OWN_CHAT_KEYS), "other_key": 201}),
+    "POST session-connect (of somebody new)": Row(
+        {**KEY, **to(201, *CHAT_KEYS)}, body={"user": {"external_id": "somebody-new"}}
+    ),
+    # Human rooms, that of alice and carol; a talk with a personality is none.
+    "POST session-leave": Row({**CHAT, **to(409, *OWNERS)}),
+    "POST session-block": Row({**CHAT, **to(409, *OWNERS)}),
+    "POST session-report": Row({**CHAT, **to(409, *OWNERS)}),
+    "POST session-leave (a room)": Row({**CHAT, **to(200, *OF_ROOM)}, body=OF_ALICE, values=A_ROOM),
+    "POST session-block (a room)": Row({**CHAT, **to(201, *OF_ROOM)}, body=OF_ALICE, values=A_ROOM),
+    "POST session-report (a room)": Row(
+        {**CHAT, **to(201, *OF_ROOM)}, body={**OF_ALICE, "reason": "spam"}, values=A_ROOM
+    ),
+    "GET session-detail (a room)": Row({**CHAT, **to(200, *OF_ROOM)}, values=A_ROOM),
+    # Matchmaking
+    "POST match-ticket-list": Row(
+        {
+            **WHOLE,
+            **to(201, *CHAT_KEYS, "owner", "other_tenant_user"),
+            **by(NOT_YOURS, "other_user", *PEOPLE, "browser"),
+        },
+        body=JOINING_AS_ALICE,
+    ),
+    "POST match-ticket-list (for oneself)": Row(
+        {**WHOLE, **to(201, *WHOLE_CHATTERS), **by(KEY_NAMES_NOBODY, *CHAT_KEYS)}, body={}
+    ),
+    "GET match-ticket-detail": Row({**WHOLE, **to(200, *OWN_CHAT_KEYS, "owner")}),
+    "DELETE match-ticket-detail": Row({**WHOLE, **to(200, *OWN_CHAT_KEYS, "owner")}),
+    "POST match-ticket-heartbeat": Row({**WHOLE, **to(200, *OWN_CHAT_KEYS, "owner")}),
+    "POST match-ticket-accept": Row({**WHOLE, **to(409, *OWN_CHAT_KEYS, "owner")}),
+    "POST match-ticket-stay": Row({**WHOLE, **to(409, *OWN_CHAT_KEYS, "owner")}),
+    "POST match-ticket-ticket": Row({**WHOLE, **to(201, *OWN_CHAT_KEYS, "owner")}),
+    "GET block-list": Row({**WHOLE, **to(200, *CHAT_KEYS, "owner", "other_tenant_user")}, query=OF_ALICE),
+    "GET block-list (one's own)": Row({**WHOLE, **to(200, *WHOLE_CHATTERS), **by(KEY_NAMES_NOBODY, *CHAT_KEYS)}),
+    "DELETE block-detail": Row({**WHOLE, **to(204, *OWN_CHAT_KEYS, "owner")}),
     # Turns
     "GET message-list": Row({**CHAT, **to(200, *OWNERS)}),
     "POST message-list": Row({**CHAT, **to(200, *OWNERS)}),
@@ -275,4 +339,10 @@ SOCKET: dict[str, str | int] = {
     **dict.fromkeys(("key_templates", "key_knowledge", "key_admin"), 4403),
     **dict.fromkeys(("nobody", "browser", "person_browser"), 4401),  # cookies open none: they need a ticket
     **dict.fromkeys(OWNERS, "session.ready"),
+}
+# The same for the match socket, which keys open for their alice.
+MATCH_SOCKET: dict[str, str | int] = {
+    **dict.fromkeys(EVERYBODY, "match.ready"),
+    **dict.fromkeys(("key_templates", "key_knowledge", "key_admin", *BOUND), 4403),
+    **dict.fromkeys(("nobody", "browser", "person_browser"), 4401),
 }

@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
 
-from chatify.realtime.asyncapi import document
-from chatify.realtime.protocol import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, type_of
+from chatify.operations.asyncapi import document
+from chatify.realtime.frames import type_of
+from chatify.realtime.protocol import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES
 from tests.client import ApiClient, Socket
 from tests.conftest import MakeClient
 from tests.docs.documents import DOCS, first_cells, section
+from tests.rooms.conftest import Room, Rooms, enter
+from tests.rooms.test_taking_over import GIVE
+from tests.rooms.test_talking import both
 from tests.services.server import Server
+from tests.turns.scenes import accept
 
 API = DOCS / "api.md"
 
@@ -34,11 +39,10 @@ def test_server_serves_the_asyncapi_document(embedded_server: Server, make_clien
 def test_every_frame_of_a_conversation_is_as_the_document_says(
     embedded_server: Server, make_client: MakeClient
 ) -> None:
-    ada = make_client(embedded_server)
-    phone, laptop = _talk(ada)
-    seen = {frame["type"] for frame in phone.seen + laptop.seen}
-    assert seen == _server_types(), "a frame is missing, or one is not in the document"
-    for frame in phone.seen + laptop.seen:
+    sockets = *_talk(make_client(embedded_server), embedded_server), _meet(enter(Rooms(), make_client, embedded_server))
+    frames = [frame for socket in sockets for frame in socket.seen]
+    assert {frame["type"] for frame in frames} == _server_types(), "one is missing, or not in the document"
+    for frame in frames:
         _check(frame, is_client=False)
 
 
@@ -56,7 +60,7 @@ def test_document_lists_every_close_code() -> None:
     assert first_cells(section(API, "Close codes")) == {str(code) for code in CLOSE_CODES}
 
 
-def _talk(ada: ApiClient) -> tuple[Socket, Socket]:
+def _talk(ada: ApiClient, server: Server) -> tuple[Socket, Socket]:
     """A conversation on two sockets in which everything comes up."""
     id_ = ada.start("general_conversation", name="Ada", age=36)["id"]
     phone, laptop = ada.socket(id_), ada.socket(id_)
@@ -80,9 +84,22 @@ def _talk(ada: ApiClient) -> tuple[Socket, Socket]:
     for step in ("pause", "resume"):
         ada.post(f"/api/v1/sessions/{id_}/{step}/").raise_for_status()
         phone.recv_until(f"session.{step}d")
+    server.manage("shell", "-c", GIVE.format(id_, "human"))
+    phone.recv_until("speaker.changed")
     ada.post(f"/api/v1/sessions/{id_}/end/", {})
     assert phone.wait_closed() == laptop.wait_closed() == 4403
     return phone, laptop
+
+
+def _meet(room: Room) -> Socket:
+    """What one hears of the other in a human room."""
+    ada, ben = both(room)
+    accept(ada, "hello")
+    ben.recv_until("message.created")
+    ben.send("message.read", seq=1)
+    ben.send("typing.start")
+    ada.recv_until("typing.start")
+    return ada
 
 
 def _shown(heading: str) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from tests.services.provider import Provider
 from tests.services.server import Prepared, Server, copy_sqlite
 
 EXAMPLES = 12
+STARTING = ("POST /api/v1/sessions/", "POST /api/v1/sessions/connect/")
 CHECKS: list[Any] = [
     not_a_server_error,
     checks.status_code_conformance,
@@ -87,7 +88,7 @@ def _make_acceptable(case: schemathesis.Case, external_id: str) -> None:
     """Put in what no schema can tell: who the user is, and which personality there is."""
     if "user" in (case.query or {}):
         case.query["user"] = external_id
-    if isinstance(case.body, dict) and case.operation.label == "POST /api/v1/sessions/":
+    if isinstance(case.body, dict) and case.operation.label in STARTING:
         case.body["user"] = {**(case.body.get("user") or {}), "external_id": external_id}
         case.body["template"] = "casual_chat"
 

@@ -23,7 +23,7 @@ class Switch:
 
     def __init__(self) -> None:
         self.is_on = True
-        register_sink(Sink("test", lambda: self.is_on, lambda name: name.startswith("message.")))
+        register_sink(Sink("test", lambda: self.is_on, lambda event: event.name.startswith("message.")))
 
 
 @pytest.fixture

@@ -9,12 +9,15 @@ from typing import Any
 from django.core.management import CommandError, call_command
 from google.cloud.firestore import Client
 
-from chatify.accounts.actions import ensure_tenant
-from chatify.accounts.models import Tenant
+from chatify.accounts.actions import ensure_tenant, upsert_end_user
+from chatify.accounts.models import EndUser, Tenant
 from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
+from chatify.common.ids import uuid7
+from chatify.turns import ledger
 from sessions.actions import start_chat_session
 from sessions.models import ChatSession
+from sessions.starting import new_human_room, save_chat_sessions
 from tests.memory.talking import talk
 from tests.mirror.relaying import deliver
 
@@ -48,6 +51,24 @@ def conversation(tenant: str = "demo", user: str = "alice", turns: int = 2) -> C
     talk(principal, chat, turns)
     deliver()
     return chat
+
+
+def mirrored_room(first: str, second: str, tenant: str = "demo") -> ChatSession:
+    """A room in which each of the two has said something, delivered."""
+    tenant_id = ensure_tenant(slug=tenant).id
+    people = [upsert_end_user(tenant_id=tenant_id, external_id=one, changes={}) for one in (first, second)]
+    room = new_human_room(*people)
+    save_chat_sessions([room])
+    for person in people:
+        say_in_room(room, person, f"{person.external_id} is here")
+    deliver()
+    return room
+
+
+def say_in_room(room: ChatSession, person: EndUser, text: str) -> None:
+    """Somebody says something in a room."""
+    principal = Principal(room.tenant_id).speaking_for(person.id)
+    ledger.accept(principal=principal, chat_session_id=room.id, message_id=uuid7(), owner="process.a", content=text)
 
 
 def move(tenant: str, prefix: str) -> Tenant:

@@ -12,6 +12,7 @@ from chatify.mirror.comparing import Outcome, compare, digest_of, is_untouched, 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 FIELDS: dict[str, Any] = {
     "name": "Ina", "slug": "ina", "tenant": None, "description": "Sails.", "greeting": "Ahoy", "welcome_back": "",
+    "goodbye": "",
     "system_prompt": "You are Ina.\nYou sail.", "temperature": 1.0, "max_tokens": 400, "context_tokens": 6000,
     "model": "", "personality_traits": ["warm", "direct"], "adult_only": False, "is_active": True, "is_default": False,
     "version": 3, "created_at": NOW, "updated_at": NOW,
@@ -53,6 +54,7 @@ def test_what_is_as_ours_is_the_same(document: dict[str, Any]) -> None:
         ({"personality_traits": [" warm  one ", "warm one", ""]}, {"personality_traits": ("warm one",)}),
         ({"is_active": False, "name": "Ine"}, {"is_active": False, "name": "Ine"}),
         ({"adult_only": True}, {"adult_only": True}),
+        ({"goodbye": " Fair winds! "}, {"goodbye": "Fair winds!"}),
     ],
 )
 @pytest.mark.parametrize("base", [OURS, {"version": 3}, {}])

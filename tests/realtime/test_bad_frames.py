@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatify.realtime.protocol import CLIENT_FRAMES, SERVER_FRAMES, type_of
+from chatify.realtime.frames import type_of
+from chatify.realtime.protocol import CLIENT_FRAMES, SERVER_FRAMES
 from tests.api.checks import on_postgres, on_sqlite, state_of
 from tests.client import ApiClient, Socket
 

@@ -15,7 +15,10 @@ OFFERED = {
     "slug", "name", "description", "greeting", "personality_traits", "adult_only", "is_default", "is_own", "is_active",
     "version", "created_at", "updated_at",
 }  # fmt: skip
-WRITTEN = {"greeting_source", "welcome_back", "system_prompt", "temperature", "max_tokens", "context_tokens", "model"}
+WRITTEN = {
+    "greeting_source", "welcome_back", "goodbye", "system_prompt", "temperature", "max_tokens", "context_tokens",
+    "model",
+}  # fmt: skip
 
 KeyOf = Callable[..., ApiClient]
 

@@ -92,8 +92,14 @@ def test_copy_without_anything_else_has_the_name(owner: ApiClient):
 
 
 def test_own_one_is_copied_with_its_variables(owner: ApiClient):
-    made(owner, slug="ina", greeting="Ahoy, {{ user.name }}!", personality_traits=["salty"], max_tokens=77)
+    texts = {
+        "greeting": "Ahoy, {{ user.name }}!",
+        "welcome_back": "You again!",
+        "goodbye": "Fair winds, {{ user.name }}!",
+    }
+    made(owner, slug="ina", **texts, personality_traits=["salty"], max_tokens=77)
     copy = copied(owner, "ina", slug="second").json()
+    assert (copy["welcome_back"], copy["goodbye"]) == (texts["welcome_back"], texts["goodbye"])
     assert (copy["greeting_source"], copy["personality_traits"]) == ("Ahoy, {{ user.name }}!", ["salty"])
     assert (copy["system_prompt"], copy["max_tokens"]) == (PROMPT, 77)
 

@@ -17,6 +17,9 @@ BAD_TEXTS = [
     ("greeting", "Feeling {{ mood }}?", "unknown_variable", "Line 1, column 9: {{ mood }} is not"),
     ("description", "A real human being to talk to.", "claims_human", "Line 1, column 1:"),
     ("name", "Anna, a real person", "claims_human", "Line 1, column 1:"),
+    ("goodbye", "I am human. Bye!", "claims_human", "Line 1, column 1: “I am human."),
+    ("goodbye", "Goodbye!\nAnd come back.", "not_single_line", "Line 1, column 9: Line breaks"),
+    ("goodbye", "Bye, {{ topics }}!", "unknown_variable", "Line 1, column 6: {{ topics }} is not"),
     ("name", "Anna\u202e", "not_single_line", "Line 1, column 5: Line breaks"),
 ]
 
@@ -53,7 +56,8 @@ def test_copied_text_is_checked_with_the_rest(owner: ApiClient):
 
 BAD_FIELDS = [
     {"name": ""}, {"name": "  "}, {"name": "a" * 81}, {"name": "a\nb"}, {"name": 7}, {"description": "a" * 401},
-    {"greeting": "a" * 1001}, {"temperature": -0.1}, {"temperature": 2.1}, {"temperature": "1"}, {"temperature": True},
+    {"greeting": "a" * 1001}, {"goodbye": "a" * 301}, {"goodbye": 5},
+    {"temperature": -0.1}, {"temperature": 2.1}, {"temperature": "1"}, {"temperature": True},
     {"max_tokens": 0}, {"max_tokens": 32_001}, {"max_tokens": 1.5}, {"personality_traits": "warm"},
     {"personality_traits": [str(n) for n in range(13)]}, {"model": "a" * 121}, {"adult_only": "yes"}, {"is_active": 1},
     {"system_prompt": 5}, {"is_default": True}, {"tenant": "x"}, {"id": "01a1faa2-5454-7426-8328-dea0e0448537"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from templates_app.checks import check_greeting, check_prompt
+from templates_app.checks import check_goodbye, check_greeting, check_prompt
 from templates_app.rendering import Values, build_system_prompt, render
 from templates_app.seeds import SEEDS, Seed
 
@@ -25,6 +25,7 @@ def test_seed_passes_the_checks_of_the_admin(seed: Seed) -> None:
     assert check_prompt(seed.system_prompt) == []
     assert check_greeting(seed.greeting) == []
     assert check_greeting(seed.description) == []
+    assert check_goodbye(seed.goodbye) == []
 
 
 @each_seed
@@ -32,6 +33,7 @@ def test_seed_fits_the_fields_of_the_table(seed: Seed) -> None:
     assert len(seed.name) <= 80
     assert len(seed.description) <= 400
     assert len(seed.greeting) <= 1000
+    assert 0 < len(seed.goodbye) <= 300
     assert 0 <= seed.temperature <= 2
     assert seed.max_tokens >= 200
 
@@ -40,6 +42,12 @@ def test_seed_fits_the_fields_of_the_table(seed: Seed) -> None:
 def test_seed_keeps_the_limits_of_the_house(seed: Seed) -> None:
     for rule in ("never claim to be human", "under 18", "emergency", "hurt themselves"):
         assert rule in " ".join(seed.system_prompt.split())
+
+
+def test_each_says_goodbye_in_words_of_its_own() -> None:
+    said = [render(seed.goodbye, Values(user_name="Ada")) for seed in SEEDS]
+    assert all("Ada" in text and "oodbye" in text for text in said)
+    assert len(set(said)) == len(SEEDS)
 
 
 @each_seed

@@ -44,9 +44,10 @@ class Pair:
         self.live = reply()
         self.replies = SimpleNamespace(find=lambda id_: self.live if id_ == self.live.message_id else None)
         self.to_reader, self.to_owner = Line(OWNER), Line(READER)
-        self.owner = Relay(Hub(), self.to_reader, self.replies, self._spawn)
+        self.owner = Relay(Hub(), self.to_reader, self.replies, SimpleNamespace(), self._spawn)
         self.hub, self.ear = Hub(), Ear()
-        self.reader = Relay(self.hub, self.to_owner, SimpleNamespace(find=lambda id_: None), self._spawn)
+        nothing = SimpleNamespace(find=lambda id_: None)
+        self.reader = Relay(self.hub, self.to_owner, nothing, SimpleNamespace(), self._spawn)
         self.to_reader.other, self.to_owner.other = self.reader, self.owner
         self.speaking: list[Any] = []
         self.hub.join(ROOM, self.ear).know(0)

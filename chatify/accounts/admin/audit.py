@@ -69,6 +69,8 @@ KINDS = {
     "rule": Kind("templates_app.SelectionRule", "name"),
     "summary": Kind("chat_sessions.Summary", "to_seq", "Summary up to message {}"),
     "memory": Kind("memory.Memory", "kind", "Memory ({})"),  # not what it says
+    "chat_session": Kind("chat_sessions.ChatSession", "mode", "Chat session ({})"),  # not its title
+    "report": Kind("matchmaking.Report", "reason", "Report ({})"),
     "memory_prompt": Kind("memory.MemoryPrompt", "version", "Memory prompt, version {}"),
 }
 ACTORS = {"staff": "staff", "user": "person", "api_key": "API key", "end_user": "end user"}

@@ -136,7 +136,7 @@ class EndUserAdmin(AuditedAdmin, StaffAdmin[EndUser]):
     @display(description="Conversations")
     def show_conversations(self, user: EndUser) -> SafeString:
         """A link to them."""
-        address = f"{admin_url('chat_sessions_chatsession')}?end_user__id__exact={user.id}&deleted=all"
+        address = f"{admin_url('chat_sessions_chatsession')}?person={user.id}&deleted=all"
         return link(address, "Show the conversations of this person")
 
     @display(description="Used this month")

@@ -102,7 +102,7 @@ class RequestBudget(BaseThrottle):
 def request_budget(principal: Principal) -> tuple[Budget, object]:
     """Which budget a principal's requests come out of, and whose."""
     allowances = allowances_of(principal.tenant_id)
-    if principal.end_user_id is None:
+    if principal.end_user_id is None or principal.credential.is_key:  # also where it speaks for somebody
         return allowances.key_requests, principal.credential.api_key_id
     return allowances.person_requests, principal.end_user_id
 

@@ -65,13 +65,14 @@ class RememberedChatSessionAdmin(ChatSessionAdmin):
         form_url: str = "",
         obj: ChatSession | None = None,
     ) -> HttpResponse:
-        """With what is remembered of it."""
-        context["memory"] = _memory_of(context["original"], request)
+        """With what is remembered of it; of a room of two people nothing is."""
+        if context["original"].mode == ChatSession.Mode.AI:
+            context["memory"] = _memory_of(context["original"], request)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Another try only where one is waited for; memories anew only where they have been looked for."""
-        rows = ChatSession.objects.existing()
+        rows = ChatSession.objects.existing().filter(mode=ChatSession.Mode.AI)
         waits = rows.filter(memory_due_at__isnull=False, memory_claim=None)
         is_over = rows.filter(status=ChatSession.Status.ENDED)
         hidden = [

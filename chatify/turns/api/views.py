@@ -21,7 +21,7 @@ from chatify.accounts.api.authentication import principal_of
 from chatify.accounts.api.idempotency import IDEMPOTENCY_KEY, idempotency_parameter, read_idempotency_key
 from chatify.common.api import MAX_PAGE, AsyncAPIView, read_body, read_query
 from chatify.common.errors import InvalidInput
-from chatify.common.inputs import Body, ClientMessageId, Content, Line, Query
+from chatify.common.inputs import Body, ClientMessageId, Content, ExternalId, Line, Query
 from chatify.common.schema import parameter
 from chatify.common.threads import in_db_thread
 from chatify.turns import progress
@@ -29,8 +29,9 @@ from chatify.turns.answering import Listener, answer_again, events_of_reply
 from chatify.turns.api.sse import MEDIA_TYPE, EventStreamRenderer, stream_response
 from chatify.turns.following import follow, reply_from
 from chatify.turns.live import Event, LiveReply
-from chatify.turns.runtime import accepted_event, current
-from sessions.access import get_chat_session
+from chatify.turns.runtime import Runtime, accepted_event, current
+from chatify.turns.spec import Accepted
+from sessions.access import as_participant, get_chat_session
 from sessions.api.views import ws_base
 from sessions.objects import MessageObject
 
@@ -45,6 +46,7 @@ class MessageBody(Body):
         None, description="Yours to choose; the same one again gives the first answer and no second message."
     )
     model: Annotated[str, Field(max_length=120), Line] | None = None
+    user: ExternalId | None = Field(None, description="Who says it. API keys have to give it in a human room.")
     event_id: Annotated[str, Field(max_length=128), Line] | None = Field(
         None, description="Ignored here; as on the socket."
     )
@@ -58,7 +60,10 @@ class MessageQuery(Query):
 
 
 class TurnObject(BaseModel):
-    """A message and the reply to it. The reply is missing in a 202: it goes on, ask for it later."""
+    """A message and the reply to it.
+
+    The reply is missing in a 202: it goes on, ask for it later. And there is none where another person answers.
+    """
 
     message: MessageObject
     reply: MessageObject | None = None
@@ -113,17 +118,22 @@ class MessageList(TurnView):
         responses=_answers(TurnObject),
     )
     async def post(self, request: Request, chat_session_id: UUID) -> HttpResponseBase:
-        """Say something, and get the reply: whole, or as a stream of events."""
+        """Say something, and get the reply: whole, or as a stream of events.
+
+        In a human room, or while a person has the floor, nobody is waited for: the message alone is answered.
+        """
         body = read_body(request, MessageBody)
         client_message_id = _client_message_id(request, body)
         runtime = current()
         listener = Listener(runtime, principal_of(request), chat_session_id, ws_base(request._request))
         try:
             chat_session, _ = await follow(runtime, principal_of(request), chat_session_id, listener)
+            speaker = as_participant(principal_of(request), chat_session, body.user)
             accepted = await runtime.accept(
-                principal=principal_of(request),
+                principal=speaker,
                 chat_session_id=chat_session_id,
-                end_user_id=chat_session.end_user_id,
+                end_user_id=speaker.end_user_id or chat_session.end_user_id,
+                is_room=chat_session.partner_id is not None,
                 content=body.content,
                 client_message_id=client_message_id,
                 model=body.model,
@@ -131,16 +141,12 @@ class MessageList(TurnView):
         except BaseException:
             listener.close()
             raise
-        events = (
-            answer_again(runtime, listener, chat_session_id, accepted.seq)
-            if accepted.is_duplicate
-            else events_of_reply(listener, after_seq=accepted.seq)
-        )
+        events = _answer(runtime, listener, chat_session_id, accepted)
         if self.wants_stream(request):
             return stream_response(listener, _chain([accepted_event(accepted)], events))
         reply = await _last_message(listener, events)
         found = {"message": accepted.message} | ({"reply": reply} if reply else {})
-        return Response(found, status=200 if reply else 202)
+        return Response(found, status=200 if reply or not accepted.gets_reply else 202)
 
     @extend_schema(
         operation_id="list_messages",
@@ -267,6 +273,17 @@ async def _chain(first: list[Event], rest: AsyncGenerator[Event, None] | None = 
     if rest is not None:
         async for event in rest:
             yield event
+
+
+def _answer(
+    runtime: Runtime, listener: Listener, chat_session_id: UUID, accepted: Accepted
+) -> AsyncGenerator[Event, None]:
+    """The events of the reply to a message; none where no personality answers."""
+    if not accepted.gets_reply:
+        return _chain([])
+    if accepted.is_duplicate:
+        return answer_again(runtime, listener, chat_session_id, accepted.seq)
+    return events_of_reply(listener, after_seq=accepted.seq)
 
 
 async def _last_message(listener: Listener, events: AsyncGenerator[Event, None]) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from templates_app.models import PromptTemplate, SelectionRule
 from templates_app.seeds import RULES, SEEDS, RuleSeed, Seed
 from templates_app.selection import checked_words
 
-_FIELDS = ("name", "description", "greeting", "welcome_back", "adult_only")
+_FIELDS = ("name", "description", "greeting", "welcome_back", "goodbye", "adult_only")
 
 
 class Command(BaseCommand):

@@ -101,7 +101,8 @@ class EndUserExport(AsyncAPIView):
             (200, "application/json"): OpenApiResponse(
                 OpenApiTypes.OBJECT,
                 description="`user`, `exported_at`, and lists: `account` (of people who sign in), `usage` per day, "
-                "`chat_sessions` (deleted ones, too), `messages`, `summaries`, `feedback`, `memories`.",
+                "`chat_sessions` (deleted ones, too), `messages`, `summaries`, `feedback`, `memories`, "
+                "`match_tickets`, `blocks` and `reports` (those that they made).",
             )
         },
     )
