@@ -58,6 +58,7 @@ class Change:
     """Edits in Firestore that nobody has taken yet: removing them would lose them."""
     after: str = ""
     is_last: bool = False
+    is_whole: bool = True
 
 
 def rebuild(
@@ -72,7 +73,7 @@ def rebuild(
         if any(suspect.key.kind is Kind.TEMPLATE for suspect in lot.suspects):
             deliver.take_edits(firestore, lot)
             lot = templates(firestore, scope)
-        change = Change(lot.compared, after=lot.after, is_last=lot.is_last)
+        change = Change(lot.compared, after=lot.after, is_last=lot.is_last, is_whole=lot.is_whole)
         change.removed = _remove(firestore, [one for one in lot.suspects if one.is_extra], change)
         with transaction.atomic():
             change.written = _put(lot, scope)

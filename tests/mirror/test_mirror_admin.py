@@ -23,7 +23,7 @@ from templates_app.models import PromptTemplate
 from tests.admin.conftest import make_staff, nora, root, seeded, staff
 from tests.admin.test_tenants import _form
 from tests.mirror.relaying import deliver, document
-from tests.mirror.syncing import conversation
+from tests.mirror.syncing import conversation, move
 
 __all__ = ["make_staff", "nora", "root", "seeded", "staff"]
 
@@ -60,8 +60,8 @@ def _read(browser: Browser, address: str) -> str:
     return answer.content.decode()
 
 
-def _state(row: OutboxRow) -> tuple[str, str]:
-    row.refresh_from_db()
+def _state(letter: OutboxRow) -> tuple[str, str]:
+    row = OutboxRow.objects.get(sink=NAME, event=letter.event, tenant_id=letter.tenant_id)
     return row.state, row.error
 
 
@@ -258,6 +258,14 @@ def test_two_tenants_do_not_share_a_place(staff: Browser, acme: Tenant) -> None:
     assert "“other” is there already." in _save(staff, acme, "a/b")
     _save(staff, acme, "a/b/c/d")
     assert acme.firestore_prefix == "a/b/c/d"
+
+
+def test_place_that_holds_anothers_documents_is_refused(staff: Browser, chat: Any, acme: Tenant) -> None:
+    conversation("demo")
+    move("demo", "a/b")
+    move("demo", "")
+    assert "Documents of “demo”" in _save(staff, acme, "a/b")
+    assert acme.firestore_prefix == ""
 
 
 def test_changed_prefix_is_told_until_it_is_rebuilt(staff: Browser, mirror: Client, chat: Any, acme: Tenant) -> None:

@@ -14,6 +14,8 @@ from chatify.accounts.actions import ensure_tenant
 from chatify.events.leases import Lease
 from chatify.events.models import OutboxRow
 from chatify.mirror import client as connection_to_firestore
+from chatify.mirror.dead_letters import dead_letters, replay
+from chatify.mirror.meters import read_backlog
 from chatify.mirror.models import InboundReport, MirrorCursor
 from chatify.mirror.progress import Progress
 from chatify.mirror.sink import NAME
@@ -79,6 +81,27 @@ def test_dead_letters_are_listed_with_their_errors(mirror: Client) -> None:
     assert "session.renamed: chatbot_sessions/a: InvalidArgument: 400 too large\n" in said
     assert "Firestore has refused 1 change: see Dead letters in the admin." in said
     assert "No relay" not in said
+
+
+def test_dead_letters_that_are_tried_again_have_not_waited_since_they_were_written(mirror: Client) -> None:
+    old = _row(state=OutboxRow.State.DEAD, error="a: InvalidArgument", attempts=3, age=9000)
+    waiting = _row(age=20)
+    assert replay(row_ids=[old.id, waiting.id], who=None) == 1
+    status, said = _status()
+    assert (status, "2 changes" in said, "Lag:             20 s" in said) == (0, True, True)
+    first, second = OutboxRow.objects.order_by("id")
+    assert (first.id, second.attempts, second.error, second.state) == (waiting.id, 3, "", OutboxRow.State.PENDING)
+    OutboxRow.objects.filter(id=waiting.id).delete()
+    assert read_backlog().lag_seconds < 10
+    OutboxRow.objects.update(created_at=timezone.now() - timedelta(seconds=200))
+    assert read_backlog().is_behind, "it has waited again"
+
+
+def test_many_dead_letters_are_tried_again_at_once(db: None) -> None:
+    dead = [OutboxRow(sink=NAME, event="session.renamed", state=OutboxRow.State.DEAD) for _ in range(1200)]
+    OutboxRow.objects.bulk_create(dead)
+    assert replay(row_ids=dead_letters().values_list("id", flat=True), who=None) == 1200
+    assert OutboxRow.objects.filter(state=OutboxRow.State.PENDING).count() == 1200
 
 
 def test_edits_that_nobody_settled_are_told(mirror: Client) -> None:

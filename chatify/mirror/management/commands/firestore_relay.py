@@ -15,7 +15,10 @@ from prometheus_client import start_http_server
 class Command(BaseCommand):
     """Runs until SIGTERM. Where nothing but the server runs, the server has the relay inside."""
 
-    help = "Deliver to Firestore what has changed, until a signal says to end. A second one waits for the first to end."
+    help = (
+        "Deliver to Firestore what has changed, until a signal says to end. A second one waits for the first to end. "
+        "Exit status 1 when it ends by itself."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where its metrics are."""
@@ -42,3 +45,5 @@ class Command(BaseCommand):
         running.wait()
         if not running.stop():
             os._exit(0)  # held up in a call: the interpreter would wait for gRPC's threads
+        if running.death is not None:
+            raise CommandError(f"The relay has ended by itself: {type(running.death).__name__}: {running.death}")

@@ -114,7 +114,7 @@ class Command(BaseCommand):
                 delivery.until(0, timezone.now())
         finally:
             delivery.close()
-        forget_moves(places, tenant)
+        forget_moves(places)
         run.end()
         totals = run.totals
         self.stdout.write(
@@ -161,5 +161,5 @@ def _problems_of_rebuilding(errors: list[str], kept: int) -> list[str]:
     found = [f"Refused: {error.splitlines()[0] if error else 'no reason given'}" for error in errors]
     if kept:
         edits = counted(kept, "document")
-        found.append(f"{edits} that somebody wrote there: the relay takes or reports them within a minute.")
+        found.append(f"{edits} that somebody wrote there: the relay takes or reports them within minutes.")
     return found
