@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from django.utils import timezone
 
 from chatify.mirror.models import MirrorCursor
+from chatify.mirror.ownership import IMPORTED
 from chatify.mirror.scopes import MOVED, Scope, stamp_of_moves
 
 FRESH_SECONDS = 3600.0
@@ -94,7 +95,8 @@ def begin_anew(name: str) -> Run:
 
 def unfinished_runs() -> list[str]:
     """The names of the runs that have stopped before their end, or are still at it."""
-    found = MirrorCursor.objects.exclude(name__startswith=MOVED).filter(updated_at__gte=_fresh_since())
+    found = MirrorCursor.objects.filter(updated_at__gte=_fresh_since())
+    found = found.exclude(name__startswith=MOVED).exclude(name__startswith=IMPORTED)
     return list(found.order_by("name").values_list("name", flat=True))
 
 

@@ -199,7 +199,7 @@ def _verdict(document: Document, template: PromptTemplate | None, also_ours: fro
 
 
 def _take_values(document: Document, template: PromptTemplate, verdict: Verdict) -> Verdict:
-    problems = _missing(verdict) or _try_saving(template, verdict)
+    problems = _misplaced(template) or _missing(verdict) or _try_saving(template, verdict)
     if problems:
         refused = replace(verdict, outcome=Outcome.REFUSED, problems=problems)
         _refuse(document, find_template(document.path), refused)
@@ -298,6 +298,14 @@ def _form(template: PromptTemplate, values: Mapping[str, Any]) -> PersonalityFor
 def _problems_of(form: PersonalityForm) -> tuple[str, ...]:
     told = form.errors.get_json_data()
     return tuple(f"{name}: {one['message']}" for name, errors in told.items() for one in errors)
+
+
+def _misplaced(template: PromptTemplate) -> tuple[str, ...]:
+    """A dot parts a tenant from its personality: here nobody is before it."""
+    owner, dot, _ = template.slug.partition(".")
+    if not dot or template.tenant_id is not None:
+        return ()
+    return (f"slug: There is no tenant “{owner}” at the top, and the slug of a personality has no dots.",)
 
 
 def _missing(verdict: Verdict) -> tuple[str, ...]:

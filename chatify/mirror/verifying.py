@@ -7,7 +7,7 @@ changed while it was looked at. What is waiting is not there yet, and counted as
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic, sleep
 from typing import Any, NamedTuple
@@ -19,8 +19,9 @@ from google.cloud.firestore import Client
 
 from chatify.events.models import OutboxRow
 from chatify.mirror.comparing import is_untouched
-from chatify.mirror.differences import Finding, find
+from chatify.mirror.differences import Finding, What, find
 from chatify.mirror.models import InboundReport
+from chatify.mirror.ownership import ours
 from chatify.mirror.paths import DocKey, Kind
 from chatify.mirror.payloads import OF_TENANT, keys_of
 from chatify.mirror.scopes import Scope
@@ -42,6 +43,8 @@ class Verdict:
 
     compared: int = 0
     findings: list[Finding] = field(default_factory=list)
+    foreign: list[Finding] = field(default_factory=list)
+    """What Chatify has neither written nor imported, and a rebuild leaves alone."""
     not_yet: int = 0
     after: str = ""
     is_last: bool = False
@@ -77,6 +80,7 @@ def _look_again(firestore: Client, scope: Scope, suspects: list[Suspect], verdic
     waiting = Waiting.of(suspects, scope)
     documents = _read(firestore, suspects)
     now = expected(suspect.key for suspect in suspects)
+    own = ours(scope, {path: fields for path, fields in documents.items() if fields is not None})
     changing = []
     for suspect in suspects:
         finding = find(suspect.path, documents[suspect.path], now[suspect.key])
@@ -86,6 +90,8 @@ def _look_again(firestore: Client, scope: Scope, suspects: list[Suspect], verdic
             verdict.not_yet += 1
         elif before[suspect.key] != now[suspect.key]:
             changing.append(suspect)
+        elif finding.what is What.EXTRA and suspect.path not in own:
+            verdict.foreign.append(replace(finding, what=What.FOREIGN))
         else:
             verdict.findings.append(_annotated(finding, suspect.key, documents[suspect.path]))
     return changing

@@ -15,7 +15,7 @@ from chatify.events.leases import Lease
 from chatify.events.models import OutboxRow
 from chatify.mirror import client as connection_to_firestore
 from chatify.mirror.dead_letters import dead_letters, replay
-from chatify.mirror.meters import read_backlog
+from chatify.mirror.meters import MirrorBehind, check_backlog, read_backlog
 from chatify.mirror.models import InboundReport, MirrorCursor
 from chatify.mirror.progress import Progress
 from chatify.mirror.sink import NAME
@@ -120,6 +120,35 @@ def test_tenant_with_another_prefix_has_to_be_rebuilt(mirror: Client, chat: Chat
     assert "demo has another prefix now: run manage.py firestore_sync --rebuild --tenant demo" in said
     assert run("firestore_sync", "--rebuild", tenant="demo")[0] == 0
     assert _status()[0] == 0
+
+
+def test_chats_from_before_the_mirror_ask_for_a_rebuild(mirror: Client, chat: ChatSession) -> None:
+    assert "Hint" not in _status()[1], "it is on its way"
+    OutboxRow.objects.all().delete()
+    status, said = _status()
+    hint = "Hint:            older chat sessions are not in Firestore: run manage.py firestore_sync --rebuild once"
+    assert (status, hint in said) == (0, True)
+    assert run("firestore_sync", "--rebuild")[0] == 0
+    assert "Hint" not in _status()[1]
+
+
+def test_health_says_what_is_behind(mirror: Client) -> None:
+    _row(age=20)
+    assert check_backlog() == "1 waiting, 0 dead"
+    _row(age=200)
+    OutboxRow.objects.update(created_at=timezone.now() - timedelta(seconds=200))
+    with pytest.raises(MirrorBehind, match=r"^behind by 200 s: 2 waiting, 0 dead$"):
+        check_backlog()
+
+
+@pytest.mark.parametrize("port", [99999, -1])
+def test_port_that_is_none_is_told(mirror: Client, port: int) -> None:
+    assert run("firestore_relay", metrics_port=port)[1].startswith(f"Metrics cannot be served on port {port}: ")
+
+
+@pytest.mark.parametrize("wait", ["-3", "nan", "1e9", "soon"])
+def test_only_a_time_can_be_waited(mirror: Client, wait: str) -> None:
+    assert run("firestore_sync", "--verify", f"--wait={wait}")[0] == 1
 
 
 def test_unfinished_runs_are_told(mirror: Client) -> None:

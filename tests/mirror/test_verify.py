@@ -22,7 +22,7 @@ from sessions.models import ChatSession, Message
 from templates_app.actions import Draft, save_personality
 from templates_app.models import PromptTemplate
 from tests.memory.talking import ask, talk
-from tests.mirror.relaying import deliver
+from tests.mirror.relaying import deliver, session_document
 from tests.mirror.syncing import conversation, messages_of, move, paths, sync, verified
 from tests.services.server import base_env, run_python
 
@@ -78,8 +78,8 @@ def test_field_is_named_with_both_values(mirror: Client, chats: list[ChatSession
         "    extra: only in Firestore, True",
         "    status: missing in Firestore, database 'active'",
         "    title: Firestore 'Theirs', database 'question 1'",
-        "27 documents compared: 1 differ.",
-        "1 document differ; --rebuild sets them right.",
+        "27 documents compared: 1 differs.",
+        "1 document differs; --rebuild sets it right.",
     ]
 
 
@@ -99,6 +99,11 @@ def test_empty_project_misses_everything(mirror: Client, chats: list[ChatSession
     assert sorted(verified()) == [f"{path}: missing in Firestore" for path in before]
 
 
+def said_in(mirror: Client, chat: ChatSession) -> dict[str, Any]:
+    """A message of a chat session, as we wrote it."""
+    return next(one.to_dict() for one in mirror.collection(messages_of(chat)).stream())
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -115,9 +120,25 @@ def test_empty_project_misses_everything(mirror: Client, chats: list[ChatSession
     ],
 )
 def test_documents_that_the_database_lacks_are_found(mirror: Client, chats: list[ChatSession], path: str) -> None:
-    mirror.document(path).set({"name": "?"})
+    ours = {"c": session_document(mirror, chats[0]), "conversation": said_in(mirror, chats[0]), "p": {"name": "?"}}
+    kind = "conversation" if path.startswith("conversation") else path[0]
+    mirror.document(path).set(ours[kind] or {})
     [found] = verified()
     assert found.startswith(f"{path}: only in Firestore")
+
+
+@pytest.mark.parametrize(
+    "path", ["chatbot_sessions/3ecb2261-25e5-413e-a53f-0e13b38aeb80", "conversation_history/é/messages/é"]
+)
+@pytest.mark.parametrize("fields", [{"name": "?"}, {"tenant": "nobody"}])
+def test_documents_of_others_are_told_and_are_no_difference(
+    mirror: Client, chats: list[ChatSession], path: str, fields: dict[str, str]
+) -> None:
+    shape = {**(session_document(mirror, chats[0]) or {}), **said_in(mirror, chats[0])}
+    mirror.document(path).set({**shape, **fields} if "tenant" in fields else fields)
+    status, said = sync("--verify")
+    assert (status, f"{path}: not written by Chatify" in said, "0 differ." in said) == (0, True, True)
+    assert "1 document that Chatify has neither written nor imported: a rebuild leaves them." in said
 
 
 def test_message_in_another_conversation_is_found(mirror: Client, chats: list[ChatSession]) -> None:
