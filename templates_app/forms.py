@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -22,6 +23,7 @@ from templates_app.checks import (
     with_plain_newlines,
 )
 from templates_app.models import DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, MIN_CONTEXT_TOKENS, PromptTemplate
+from templates_app.overlaps import mark, marks_of, read_marks, tell, tell_of_both
 from templates_app.rendering import MAX_TRAIT, MAX_TRAITS
 
 MEANINGS = {
@@ -92,6 +94,8 @@ class PersonalityForm(StaffForm[PromptTemplate]):
         widget=TextInput(),
         help_text="Empty: the server's default model.",
     )
+    # What the page showed when it was opened. Empty, as with edits from Firestore: nobody looked at a page.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput())
 
     class Meta:
         model = PromptTemplate
@@ -119,6 +123,8 @@ class PersonalityForm(StaffForm[PromptTemplate]):
                 "context_tokens": draft.context_tokens,
                 "model_name": draft.model,
             }
+        if not self.instance._state.adding:
+            self.fields["seen"].initial = self._marks
 
     @property
     def draft(self) -> Draft:
@@ -172,7 +178,42 @@ class PersonalityForm(StaffForm[PromptTemplate]):
         others = others.filter(tenant=entered.get("tenant"), slug=slug)
         if slug and others.exists():
             self.add_error("slug", "There is another personality of this slug.")
+        if entered.get("seen") and not self.instance._state.adding:
+            self._check_overlap(read_marks(entered["seen"]))
         return entered
+
+    # Saved by somebody else meanwhile -------------------------------------------------------------
+
+    def _check_overlap(self, seen: dict[str, str]) -> None:
+        """Refuse what would put back what somebody has changed since the page was opened.
+
+        A field that was not touched here shows then what is there now, so that saving again keeps both.
+        """
+        locked = PromptTemplate.objects.select_for_update().filter(id=self.instance.id).first()
+        now = type(self)(instance=locked) if locked else self  # until this is saved nobody else saves
+        data, labels = QueryDict(mutable=True), list[str]()
+        data.update(self.data)
+        for name, value in now._shown().items():
+            entered = mark(self.cleaned_data[name]) if name in self.cleaned_data else ""
+            if mark(value) in (seen.get(name), entered):
+                continue
+            labels.append(str(self[name].label))
+            if entered == seen.get(name):
+                data[name] = "" if value is None else value
+                self.add_error(name, "Changed meanwhile. This is what is there now.")
+            else:
+                self.add_error(name, tell_of_both(value))
+        if labels:
+            data["seen"] = now._marks()
+            self.data = data
+            self.add_error(None, tell(self.instance.id, seen, labels))
+
+    def _shown(self) -> dict[str, Any]:
+        """What the fields hold as long as nobody types."""
+        return {name: self.get_initial_for_field(field, name) for name, field in self.fields.items() if name != "seen"}
+
+    def _marks(self) -> str:
+        return marks_of(self._shown(), self.instance.id)
 
     def _get_validation_exclusions(self) -> set[str]:
         # That there is one default is kept by save_personality, which takes it from the one that was it.

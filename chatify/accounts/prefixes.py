@@ -1,4 +1,4 @@
-"""Where in Firestore a tenant's collections are: checks, and who has to know when that changes."""
+"""Where in Firestore a tenant's collections are: checks, who may object, and who has to know when that changes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from chatify.accounts.models import Tenant
+from chatify.common.errors import InvalidInput
 from chatify.common.strict_json import is_storable
 
 MAX_PREFIX = 200
@@ -16,6 +17,9 @@ _RESERVED = re.compile(r"__.*__")
 
 Mover = Callable[[Tenant, str], None]
 _movers: list[Mover] = []
+
+Objector = Callable[[Tenant, str], str]
+_objectors: list[Objector] = []
 
 
 def register_mover(mover: Mover) -> None:
@@ -28,6 +32,29 @@ def tell_movers(tenant: Tenant, was: str) -> None:
     """The tenant's prefix is another one from now on."""
     for mover in _movers:
         mover(tenant, was)
+
+
+def register_objector(objector: Objector) -> None:
+    """Ask `objector` why a tenant cannot have a prefix: it answers in words, or with nothing."""
+    if objector not in _objectors:
+        _objectors.append(objector)
+
+
+def objection_to(tenant: Tenant, prefix: str) -> str:
+    """Why a tenant cannot have this prefix, in words; empty: it can, or has it."""
+    if not prefix or prefix == tenant.firestore_prefix:
+        return ""
+    # In this order: who is leaving at this moment is there, or has left and been noted.
+    other = Tenant.objects.exclude(id=tenant.id).filter(firestore_prefix=prefix).first()  # deleted ones may come back
+    if other is not None:
+        return f"“{other.slug}” is there already."
+    return next(filter(None, (objector(tenant, prefix) for objector in _objectors)), "")
+
+
+def check_prefix(tenant: Tenant, prefix: str) -> None:
+    """Raises InvalidInput (`prefix_taken`) for a prefix that a tenant cannot have."""
+    if objection := objection_to(tenant, prefix):
+        raise InvalidInput.at("firestore_prefix", "prefix_taken", objection)
 
 
 def normal_prefix(text: str) -> str:

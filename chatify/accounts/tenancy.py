@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,13 +17,22 @@ from chatify.accounts.audit import Who, record
 from chatify.accounts.credentials import create_api_key
 from chatify.accounts.models import ApiKey, EndUser, Membership, Tenant, User
 from chatify.accounts.origins import known
-from chatify.accounts.prefixes import tell_movers
+from chatify.accounts.prefixes import check_prefix, tell_movers
 from chatify.accounts.principal import SCOPES
 from chatify.accounts.signing_in import add_person, find_person, new_person, note_address
 from chatify.common.errors import Conflict
 from chatify.common.slugs import free_slug, slug_base
 
 MAX_WORKING_KEYS = 50
+
+Watcher = Callable[[UUID, str], None]
+_watchers: list[Watcher] = []
+
+
+def register_watcher(watcher: Watcher) -> None:
+    """Call `watcher` with a tenant's id and `tenant.deleted` or `tenant.restored`, in the transaction that does it."""
+    if watcher not in _watchers:
+        _watchers.append(watcher)
 
 
 # Tenants ------------------------------------------------------------------------------------------
@@ -70,10 +79,14 @@ def _free_slug(base: str) -> str:
 
 @transaction.atomic
 def update_tenant(*, tenant: Tenant, changes: dict[str, Any], who: Who) -> None:
-    """Write the fields that differ: `name`, `retention_days`, and normal `allowed_origins` and `firestore_prefix`."""
+    """Write the fields that differ: `name`, `retention_days`, and normal `allowed_origins` and `firestore_prefix`.
+
+    Raises InvalidInput (`prefix_taken`).
+    """
     changed = {field: value for field, value in changes.items() if getattr(tenant, field) != value}
     if not changed:
         return
+    check_prefix(tenant, changed.get("firestore_prefix", ""))
     prefix = tenant.firestore_prefix
     for field, value in changed.items():
         setattr(tenant, field, value)
@@ -107,6 +120,8 @@ def _set_deleted(tenant_ids: Iterable[UUID], deleted_at: datetime | None, who: W
     action = "tenant.restored" if deleted_at is None else "tenant.deleted"
     for row in rows:
         record(action, who=who, tenant_id=row.id, subject_id=row.id)
+        for watcher in _watchers:
+            watcher(row.id, action)
     transaction.on_commit(_refresh_origins)
     return len(rows)
 

@@ -8,6 +8,7 @@ class EventsConfig(AppConfig):
 
     name = "chatify.events"
     label = "events"
+    verbose_name = "Firestore"  # of its rows staff see those that Firestore refused
 
     def ready(self) -> None:
         """What erasures have to do with the outbox."""

@@ -10,6 +10,9 @@ from django.utils import timezone
 
 from chatify.common.ids import uuid7
 
+_NOUNS = {"session": "Chat session", "template": "Personality", "personality": "Personality of a chat session"}
+_VERBS = {"rebuilt": "written again by a rebuild", "spread": "of a tenant that was deleted or restored"}
+
 
 class OutboxRow(models.Model):
     """One event for one sink. It holds ids; the payload is built when it is delivered, and then the row goes."""
@@ -43,7 +46,8 @@ class OutboxRow(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event} for {self.sink}"
+        noun, _, verb = self.event.partition(".")
+        return f"{_NOUNS.get(noun, noun.capitalize())} {_VERBS.get(verb, verb.replace('_', ' '))}"
 
 
 class SinkLease(models.Model):

@@ -32,8 +32,8 @@ Known = dict[tuple[str, str], Memory]
 def read_for_facts(chat_session_id: UUID) -> FactsInput | None:
     """What was said since facts were looked for last, as much of it as is read at once.
 
-    None if the chat session is gone, is a room of two people, or nothing was said. Without a message of the user, or when they had everything
-    forgotten since, it is empty, and is to be written nevertheless: then it counts as read.
+    None if the chat session is gone, is a room of two people, or nothing was said. Without a message of the user, or
+    when they had everything forgotten since, it is empty, and is to be written nevertheless: then it counts as read.
     """
     rows = ChatSession.objects.existing().filter(id=chat_session_id, mode=ChatSession.Mode.AI)
     row = rows.select_related("end_user").first()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +16,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from chatify.accounts.admin_base import STYLES as ACCOUNTS_STYLES
 from chatify.accounts.admin_base import (
-    STYLES,
     StaffAdmin,
     UncountedPaginator,
     ViewOnly,
@@ -39,6 +40,7 @@ from chatify.mirror.settling import settle
 from chatify.mirror.status import WHAT_TURNS_IT_ON, Status, counted, in_words, read_status
 from sessions.admin.home import Part, register_part
 
+STYLES = {"all": [*ACCOUNTS_STYLES["all"], "mirror/admin.css"]}
 KINDS = {"Refused": "danger", "Conflict": "warning", "deleted there": "info"}
 
 
@@ -53,8 +55,8 @@ class DeadLetterAdmin(ViewOnly, StaffAdmin[OutboxRow]):
     ordering = ("-id",)
     paginator = UncountedPaginator
     show_full_result_count = False
-    fields = ("event", "show_about", "show_tenant", "show_error", "attempts", "show_created")
-    readonly_fields = ("show_about", "show_tenant", "show_error", "show_created")
+    fields = ("show_event", "show_about", "show_tenant", "show_error", "attempts", "show_created")
+    readonly_fields = ("show_event", "show_about", "show_tenant", "show_error", "show_created")
     actions = ("replay",)
     actions_detail = ("replay_this",)
 
@@ -77,8 +79,8 @@ class DeadLetterAdmin(ViewOnly, StaffAdmin[OutboxRow]):
 
     @display(description="What happened", ordering="event")
     def show_event(self, row: OutboxRow) -> str:
-        """The event, and for whom."""
-        return f"{row.event} for {row.sink}"
+        """The event, in words."""
+        return str(row)
 
     @display(description="To what")
     def show_about(self, row: OutboxRow) -> SafeString:
@@ -169,9 +171,9 @@ class InboundReportAdmin(ViewOnly, StaffAdmin[InboundReport]):
         return request.user.has_perm("mirror.change_inboundreport")
 
     @display(description="Document", ordering="path")
-    def show_path(self, report: InboundReport) -> str:
+    def show_path(self, report: InboundReport) -> SafeString:
         """Its path in Firestore."""
-        return report.path
+        return _breakable(report.path)
 
     @display(description="What was the matter", label=KINDS, ordering="kind")
     def show_kind(self, report: InboundReport) -> str:
@@ -205,8 +207,8 @@ class InboundReportAdmin(ViewOnly, StaffAdmin[InboundReport]):
     @display(description="What was written there")
     def show_content(self, report: InboundReport) -> SafeString:
         """The whole document, to copy from."""
-        text = json.dumps(report.content, indent=2, ensure_ascii=False, sort_keys=True)
-        return format_html('<pre class="details">{}</pre>', text)
+        text = json.dumps(_with_whole_numbers(report.content), indent=2, ensure_ascii=False, sort_keys=True)
+        return format_html('<pre class="document">{}</pre>', text)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Settled ones stay that."""
@@ -239,6 +241,15 @@ def _ids(rows: QuerySet[Any]) -> list[Any]:
     return list(rows.values_list("pk", flat=True))
 
 
+def _with_whole_numbers(value: Any) -> Any:
+    """As people write them: reports keep every number as a float."""
+    if isinstance(value, dict):
+        return {name: _with_whole_numbers(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _lines(texts: Sequence[str]) -> SafeString:
     return format_html_join(mark_safe("<br>"), "{}", ((text,) for text in texts))
 
@@ -256,9 +267,14 @@ def _tell(page: StaffAdmin[Any], request: HttpRequest, count: int, text: str) ->
 def read_part(request: HttpRequest) -> Part:
     """How the mirror is, in a few words, and what would change it."""
     if not settings.FIRESTORE_IS_ON:
-        return "Firestore", "off", WHAT_TURNS_IT_ON
+        return "Firestore", "off", _breakable(WHAT_TURNS_IT_ON)
     status = read_status()
     return "Firestore", _state(status), _lines(_hints(request, status))
+
+
+def _breakable(text: str) -> SafeString:
+    """Long names break where they consist of parts, if they have to break."""
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.split(r"(?<=[_/])", text)))
 
 
 def _state(status: Status) -> str:

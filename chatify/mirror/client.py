@@ -56,9 +56,28 @@ def close() -> None:
     global _made
     with _lock:
         if _made is not None and _made.pid == os.getpid():
-            _made.client.close()  # type: ignore[no-untyped-call]
+            _close_channel(_made.client)
             firebase_admin.delete_app(_made.app)
         _made = None
+
+
+def interrupt() -> None:
+    """Let calls that other threads are waiting for fail at once; waits for nobody itself."""
+    made = _made
+    if made is not None and made.pid == os.getpid():
+        _close_channel(made.client)
+
+
+def is_closed(error: Exception) -> bool:
+    """Whether a call failed because this side has closed the connection: gRPC has no error of its own for that."""
+    return isinstance(error, ValueError) and str(error).startswith("Cannot invoke RPC")
+
+
+def _close_channel(made: Client) -> None:
+    """The library's own `close` leaves the channel open, and calls on it go on."""
+    api = made._firestore_api_internal
+    if api is not None:
+        api.transport.close()
 
 
 def _make() -> _Made:

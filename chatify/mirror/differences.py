@@ -20,6 +20,7 @@ class What(StrEnum):
     DIFFERS = "differs"
     MISSING = "missing in Firestore"
     EXTRA = "only in Firestore"
+    FOREIGN = "not written by Chatify"
 
 
 class FieldDifference(NamedTuple):

@@ -49,7 +49,7 @@ class ForeignChat:
     title: str
     summary: str
     total_tokens: int
-    started: datetime
+    started: datetime | None
     last_activity: datetime | None
     ended: datetime | None
     end_reason: str
@@ -74,12 +74,17 @@ def is_for(fields: Mapping[str, Any], tenant: str) -> bool:
 
 
 def was_ours(fields: Mapping[str, Any]) -> bool:
-    """Whether Chatify has written a chat session's document."""
+    """Whether a chat session's document has the shape of Chatify's."""
     return {"tenant", "template_version", "mode", "session_id"} <= set(fields)
 
 
-def read_chat(path: str, fields: Mapping[str, Any], made_at: datetime) -> ForeignChat:
-    """A chat session's document; `made_at` stands in for a time that it does not tell. Raises Unreadable."""
+def was_our_message(fields: Mapping[str, Any]) -> bool:
+    """Whether a message's document has the shape of Chatify's."""
+    return {"tenant", "session_id", "seq", "sender"} <= set(fields)
+
+
+def read_chat(path: str, fields: Mapping[str, Any]) -> ForeignChat:
+    """A chat session's document. Raises Unreadable."""
     ended = _time(fields, _ENDED)
     status = _Status.ENDED if ended else _STATUSES.get(str(fields.get("status", "")).lower(), _Status.ENDED)
     return ForeignChat(
@@ -90,7 +95,7 @@ def read_chat(path: str, fields: Mapping[str, Any], made_at: datetime) -> Foreig
         title=" ".join(_text(fields.get("title")).split())[:MAX_TITLE],
         summary=_text(fields.get("summary")).strip(),
         total_tokens=_count(fields.get("total_tokens_used")),
-        started=_time(fields, _STARTED) or made_at,
+        started=_time(fields, _STARTED),
         last_activity=_time(fields, _LATEST),
         ended=ended,
         end_reason=_text(fields.get("end_reason"))[:40] or "imported",
@@ -119,6 +124,18 @@ def read_message(path: str, fields: Mapping[str, Any], made_at: datetime) -> For
         created_at=_time(fields, _CREATED) or made_at,
         seq=seq if isinstance(seq, int) and not isinstance(seq, bool) else None,
     )
+
+
+def span_of(chat: ForeignChat, messages: Iterable[ForeignMessage], made_at: datetime) -> tuple[datetime, datetime]:
+    """When a chat session began and when something last happened in it, by all that tells of it.
+
+    `made_at` of its document is when it was copied, maybe long afterwards: it counts when nothing else does.
+    """
+    said = [one.created_at for one in messages]
+    told = [time for time in (chat.started, chat.last_activity, chat.ended) if time is not None]
+    started = chat.started or min([*told, *said], default=made_at)
+    latest = chat.last_activity or max(said, default=None) or chat.ended or started
+    return started, max(started, latest)
 
 
 def in_order(messages: Iterable[ForeignMessage]) -> list[ForeignMessage]:

@@ -5,6 +5,7 @@ Everything keeps its id, or gets one that is always the same, so a second run ad
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,12 +15,13 @@ from uuid import UUID, uuid5
 
 from django.db import transaction
 from django.db.models import Q
+from google.api_core.retry import Retry
 from google.cloud.firestore import Client
 
 from chatify.accounts.actions import upsert_end_user
 from chatify.accounts.models import Tenant
 from chatify.events.models import OutboxRow
-from chatify.mirror.comparing import Outcome
+from chatify.mirror.comparing import Outcome, plain
 from chatify.mirror.foreign import (
     ForeignChat,
     ForeignMessage,
@@ -28,21 +30,26 @@ from chatify.mirror.foreign import (
     is_for,
     read_chat,
     read_message,
+    span_of,
     was_ours,
 )
 from chatify.mirror.listening import document_of
 from chatify.mirror.models import MirrorCursor
+from chatify.mirror.ownership import note_imports, was_imported
 from chatify.mirror.paths import CHAT_SESSIONS, CONVERSATIONS, MESSAGES, TEMPLATES
 from chatify.mirror.sink import NAME
 from chatify.mirror.taking import Unknown, take, whose
+from chatify.mirror.walking import as_id
 from sessions.models import ChatSession, Message, Participant, Summary
 from templates_app.catalogue import catalogue
 from templates_app.models import PromptTemplate
 
 PAGE = 100
-READ_SECONDS = 60.0
+READ_SECONDS = 30.0
+RETRY = Retry(timeout=10.0)
 _ID = "__name__"
 _CREATED_AT_ONCE = 500
+_ORPHANS_AT_ONCE = 300
 _TAKEN = (Outcome.EDIT, Outcome.NEW)
 
 
@@ -56,6 +63,20 @@ class Imported:
     read: int = 0
     problems: list[str] = field(default_factory=list)
     after: str = ""
+    others: Counter[str] = field(default_factory=Counter)
+    """Chat sessions of other tenants, by their slugs."""
+    replaced: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Personalities that are unknown here, with those that answer in their place: in how many chat sessions."""
+
+    def add(self, lot: Imported) -> None:
+        """Count what has become of more of them."""
+        self.personalities += lot.personalities
+        self.chat_sessions += lot.chat_sessions
+        self.messages += lot.messages
+        self.read += lot.read
+        self.problems += lot.problems
+        self.others += lot.others
+        self.replaced += lot.replaced
 
 
 class Importing:
@@ -64,6 +85,7 @@ class Importing:
     def __init__(self, firestore: Client, tenant: Tenant, *, is_dry: bool = False) -> None:
         self._firestore, self._tenant, self._is_dry = firestore, tenant, is_dry
         self._cursor = f"import {tenant.slug}"
+        self._slugs = frozenset(Tenant.objects.values_list("slug", flat=True))
 
     @property
     def position(self) -> str:
@@ -73,11 +95,11 @@ class Importing:
 
     def count(self) -> int:
         """The documents of chat sessions that there are."""
-        found: Any = self._chats().count().get(timeout=READ_SECONDS)
+        found: Any = self._chats().count().get(retry=RETRY, timeout=READ_SECONDS)
         return int(found[0][0].value)
 
     def run(self) -> Iterator[Imported]:
-        """Import personalities, then chat sessions in lots, from where an earlier run stopped.
+        """Import personalities, then chat sessions in lots, from where an earlier run stopped, and tell of the rest.
 
         Raises Firestore's errors: what was told of is there then.
         """
@@ -92,6 +114,7 @@ class Importing:
             if not self._is_dry:
                 MirrorCursor.objects.update_or_create(name=self._cursor, defaults={"position": {"after": after}})
             yield lot
+        yield from self._orphans()
         if not self._is_dry:
             MirrorCursor.objects.filter(name=self._cursor).delete()
 
@@ -99,7 +122,7 @@ class Importing:
 
     def _personalities(self) -> Imported:
         lot = Imported()
-        for snapshot in self._firestore.collection(self._path(TEMPLATES)).stream(timeout=READ_SECONDS):
+        for snapshot in _stream(self._firestore.collection(self._path(TEMPLATES))):
             document = document_of(snapshot)
             try:
                 if whose(document.path)[0] not in (None, self._tenant):
@@ -123,30 +146,49 @@ class Importing:
         query = chats.order_by(_ID)
         if after:
             query = query.start_after({_ID: chats.document(after)})
-        for snapshot in query.limit(PAGE).stream(timeout=READ_SECONDS):
+        for snapshot in _stream(query.limit(PAGE)):
             lot.read, lot.after = lot.read + 1, snapshot.id
             fields = snapshot.to_dict() or {}
-            if not is_for(fields, self._tenant.slug):
-                continue
             try:
+                if not self._is_its(fields, lot):
+                    continue
                 self._chat_session(snapshot, fields, lot)
             except Unreadable as error:
                 lot.problems.append(f"{snapshot.reference.path}: {error}")
         return lot
 
+    def _is_its(self, fields: dict[str, Any], lot: Imported) -> bool:
+        """Whether a document may be the tenant's. Raises Unreadable for one that is nobody's here."""
+        if is_for(fields, self._tenant.slug):
+            return True
+        slug = fields["tenant"]
+        if not isinstance(slug, str) or slug not in self._slugs:
+            raise Unreadable(f"tenant: There is no tenant “{plain(str(slug))[:80]}” here.")
+        lot.others[slug] += 1
+        return False
+
     def _chat_session(self, snapshot: Any, fields: dict[str, Any], lot: Imported) -> None:
         """Raises Unreadable."""
-        path = snapshot.reference.path
-        chat = read_chat(path, fields, _utc(snapshot.create_time))
+        path, is_under_our_id = snapshot.reference.path, as_id(snapshot.id) is not None
+        chat = read_chat(path, fields)
         messages = self._messages(snapshot.id, lot)
+        replaced: list[tuple[str, str]] = []
         with transaction.atomic():
             row = ChatSession.objects.select_for_update().filter(id=chat.id).first()
             if row is None and was_ours(fields):
                 raise Unreadable(
                     "Chatify wrote this chat session and has it no longer: it was erased, or is another server's."
                 )
+            if row is None and _was_erased(chat.id):
+                raise Unreadable("It was imported before, and erased here.")
             is_new = row is None
-            row = row or self._new_chat_session(chat)
+            if row is None:
+                row = self._new_chat_session(chat, span_of(chat, messages, _utc(snapshot.create_time)))
+                if not is_under_our_id:
+                    note_imports([row.id])
+                given = row.template.slug if row.template is not None else ""
+                if chat.template not in ("", given):
+                    replaced.append((chat.template, given))
             self._check(row)
             added = _add_messages(row, messages)
             if is_new:
@@ -158,6 +200,7 @@ class Importing:
             transaction.set_rollback(self._is_dry)
         lot.chat_sessions += is_new
         lot.messages += added
+        lot.replaced.update(replaced)
 
     def _check(self, row: ChatSession) -> None:
         if row.tenant_id != self._tenant.id:
@@ -169,9 +212,7 @@ class Importing:
 
     def _messages(self, chat_id: str, lot: Imported) -> list[ForeignMessage]:
         found = []
-        for snapshot in self._firestore.collection(self._path(CONVERSATIONS), chat_id, MESSAGES).stream(
-            timeout=READ_SECONDS
-        ):
+        for snapshot in _stream(self._firestore.collection(self._path(CONVERSATIONS), chat_id, MESSAGES)):
             try:
                 read = read_message(snapshot.reference.path, snapshot.to_dict() or {}, _utc(snapshot.create_time))
             except Unreadable as error:
@@ -180,7 +221,7 @@ class Importing:
                 found += [read] if read else []
         return in_order(found)
 
-    def _new_chat_session(self, chat: ForeignChat) -> ChatSession:
+    def _new_chat_session(self, chat: ForeignChat, span: tuple[datetime, datetime]) -> ChatSession:
         template = self._template(chat.template)
         assert template.current_version is not None  # else it would not have been found
         row = ChatSession.objects.create(
@@ -192,8 +233,8 @@ class Importing:
             status=chat.status,
             title=chat.title,
             total_tokens_used=chat.total_tokens,
-            created_at=chat.started,
-            last_activity=chat.last_activity or chat.started,
+            created_at=span[0],
+            last_activity=span[1],
         )
         kinds = {Participant.Kind.END_USER: row.end_user, Participant.Kind.AI: None}
         Participant.objects.bulk_create(
@@ -211,6 +252,27 @@ class Importing:
             raise Unreadable("template_type: there is no personality yet: run manage.py seed_templates")
         return fitting[0]
 
+    # Messages without a chat session --------------------------------------------------------------
+
+    def _orphans(self) -> Iterator[Imported]:
+        """Tell of messages whose chat session has no document: nobody says whose they are."""
+        transcripts = self._firestore.collection(self._path(CONVERSATIONS))
+        found = iter(transcripts.list_documents(page_size=_ORPHANS_AT_ONCE, retry=RETRY, timeout=READ_SECONDS))
+        while some := [one.id for one in islice(found, _ORPHANS_AT_ONCE)]:
+            chats = [self._chats().document(id_) for id_ in some]
+            snapshots = self._firestore.get_all(chats, field_paths=["tenant"], retry=RETRY, timeout=READ_SECONDS)
+            missing = sorted(snapshot.id for snapshot in snapshots if not snapshot.exists)
+            lot = Imported(problems=[told for id_ in missing if (told := self._orphan(id_))])
+            if lot.problems:
+                yield lot
+
+    def _orphan(self, chat_id: str) -> str:
+        messages = self._firestore.collection(self._path(CONVERSATIONS), chat_id, MESSAGES)
+        first = next(iter(_stream(messages.limit(1))), None)
+        if first is None or (first.to_dict() or {}).get("tenant") in self._slugs - {self._tenant.slug}:
+            return ""
+        return f"{self._path(CONVERSATIONS)}/{chat_id}/{MESSAGES}: There is no {self._path(CHAT_SESSIONS)}/{chat_id}."
+
     # Where ----------------------------------------------------------------------------------------
 
     def _chats(self) -> Any:
@@ -219,6 +281,16 @@ class Importing:
     def _path(self, collection: str) -> str:
         prefix = self._tenant.firestore_prefix
         return f"{prefix}/{collection}" if prefix else collection
+
+
+def _was_erased(id_: UUID) -> bool:
+    """Whether it was imported and is not here any more. What has an id of ours is gone from there once that is told."""
+    is_told = OutboxRow.objects.filter(sink=NAME, event="session.erased", chat_session_id=id_)
+    return was_imported(id_) or is_told.exists()
+
+
+def _stream(query: Any) -> Iterator[Any]:
+    return iter(query.stream(retry=RETRY, timeout=READ_SECONDS))
 
 
 # Rows ---------------------------------------------------------------------------------------------

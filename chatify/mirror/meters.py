@@ -19,7 +19,10 @@ MOST_COUNTED = 100_000
 """Health and metrics are asked for often, and most when the backlog is long."""
 
 BEHIND_SECONDS = 60.0
-"""So old the oldest row may be before health tells of it: a failing relay tries again within that."""
+"""So old the oldest row may be before health tells of it.
+
+A relay that fails tries again within that, and no call to Firestore lasts longer: what is shorter mends itself.
+"""
 
 documents_written = Counter("chatify_firestore_documents_total", "Documents that were set or deleted in Firestore.")
 failures = Counter("chatify_firestore_failures_total", "What went wrong on the way to Firestore.", ["kind"])
@@ -31,7 +34,10 @@ delivery = Histogram(
 
 
 class MirrorBehind(RuntimeError):
-    """Rows have been waiting for too long."""
+    """Rows have been waiting for too long. The text is for everybody: it holds numbers only."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        super().__init__(f"behind by {backlog.lag_seconds:.0f} s: {backlog}")
 
 
 class Backlog(NamedTuple):
@@ -46,6 +52,9 @@ class Backlog(NamedTuple):
     def is_behind(self) -> bool:
         """Whether that is too long."""
         return self.lag_seconds > BEHIND_SECONDS
+
+    def __str__(self) -> str:
+        return f"{self.waiting} waiting, {self.dead} dead"
 
 
 def read_backlog() -> Backlog:
@@ -62,8 +71,8 @@ def check_backlog() -> str:
     """A word for health. Raises MirrorBehind."""
     backlog = read_backlog()
     if backlog.is_behind:
-        raise MirrorBehind
-    return f"{backlog.waiting} waiting, {backlog.dead} dead"
+        raise MirrorBehind(backlog)
+    return str(backlog)
 
 
 class BacklogCollector(Collector):

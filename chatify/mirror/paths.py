@@ -21,6 +21,8 @@ class Kind(StrEnum):
     MESSAGE = "message"
     # Not one document: all messages of a chat session.
     TRANSCRIPT = "transcript"
+    # Not one document either: all of a tenant, or those that come after a chat session.
+    TENANT = "tenant"
 
 
 class DocKey(NamedTuple):
@@ -30,7 +32,7 @@ class DocKey(NamedTuple):
     tenant_id: UUID | None
     """Whose it is; None is everybody's personality."""
     id: UUID | str
-    """Of the chat session or message; of a personality the slug."""
+    """Of the chat session or message; of a personality the slug; of a tenant the chat session, or its own."""
     chat_session_id: UUID | None = None
     """Of messages only."""
 

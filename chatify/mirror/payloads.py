@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from chatify.accounts.models import AuditEntry, Tenant
 from chatify.events.models import OutboxRow
@@ -24,13 +24,17 @@ Payload = dict[str, Any]
 
 _READ_AT_ONCE = 500
 _MESSAGE_EVENTS = ("message.", "reply.")
-_WHOLE = ("session.deleted", "session.restored", "session.erased")
+_WHOLE = ("session.deleted", "session.restored", "session.erased", "session.spread")
+OF_TENANT = "tenant."
+"""What events of a whole tenant begin with."""
 
 
 def keys_of(row: OutboxRow) -> tuple[DocKey, ...]:
     """The documents that an event is about."""
     if row.event.startswith("template."):
         return _template_keys(row)
+    if row.event.startswith(OF_TENANT) and row.tenant_id is not None:
+        return (DocKey(Kind.TENANT, row.tenant_id, row.subject_id or row.tenant_id),)
     if row.chat_session_id is None or row.tenant_id is None:
         return ()
     chat_session = DocKey(Kind.CHAT_SESSION, row.tenant_id, row.chat_session_id)
@@ -48,7 +52,7 @@ def transcript_of(chat_session: DocKey) -> DocKey:
 
 def is_mirrored(chat_session: DocKey) -> bool:
     """Whether a chat session, or its transcript, belongs into Firestore."""
-    return ChatSession.objects.existing().filter(id=chat_session.id).exists()
+    return mirrored_chat_sessions().filter(id=chat_session.id).exists()
 
 
 def message_keys(transcript: DocKey) -> list[DocKey]:
@@ -67,7 +71,7 @@ def places(tenant_ids: Iterable[UUID]) -> dict[UUID, Place]:
 
 
 def payloads_of(keys: Iterable[DocKey]) -> dict[DocKey, Payload | None]:
-    """What these documents (no transcripts) hold; None for one that has no business in Firestore."""
+    """What these documents (no transcripts, no tenants) hold; None for one that has no business in Firestore."""
     wanted: dict[Kind, list[DocKey]] = defaultdict(list)
     for key in dict.fromkeys(keys):
         wanted[key.kind].append(key)
@@ -80,6 +84,11 @@ def payloads_of(keys: Iterable[DocKey]) -> dict[DocKey, Payload | None]:
 
 
 # Personalities ------------------------------------------------------------------------------------
+
+
+def mirrored_templates() -> QuerySet[PromptTemplate]:
+    """The personalities that belong into Firestore, if they have a version. Those of a deleted tenant do not."""
+    return PromptTemplate.objects.existing().filter(tenant__deleted_at=None)
 
 
 def template_payload(template: PromptTemplate) -> Payload | None:
@@ -112,7 +121,7 @@ def template_payload(template: PromptTemplate) -> Payload | None:
 
 
 def _read_templates(keys: Collection[DocKey]) -> Mapping[DocKey, Payload | None]:
-    templates = PromptTemplate.objects.existing().filter(slug__in={str(key.id) for key in keys})
+    templates = mirrored_templates().filter(slug__in={str(key.id) for key in keys})
     return {
         DocKey(Kind.TEMPLATE, template.tenant_id, template.slug): template_payload(template)
         for template in templates.select_related("current_version", "tenant")
@@ -136,10 +145,15 @@ def _slug_of_deleted(template_id: UUID) -> str:
 # Chat sessions and messages -----------------------------------------------------------------------
 
 
+def mirrored_chat_sessions() -> QuerySet[ChatSession]:
+    """The chat sessions that belong into Firestore. Those of a deleted tenant do not."""
+    return ChatSession.objects.existing().filter(tenant__deleted_at=None)
+
+
 def _read_chat_sessions(keys: Collection[DocKey]) -> Mapping[DocKey, Payload | None]:
     summaries = Summary.objects.filter(chat_session=OuterRef("pk")).order_by("-from_seq").values("text")
-    existing = ChatSession.objects.existing().filter(id__in=[key.id for key in keys])
-    rows: Any = existing.select_related("end_user", "partner", "tenant", "template", "version")
+    mirrored = mirrored_chat_sessions().filter(id__in=[key.id for key in keys])
+    rows: Any = mirrored.select_related("end_user", "partner", "tenant", "template", "version")
     rows = rows.annotate(summary=Subquery(summaries[:1]))
     return {DocKey(Kind.CHAT_SESSION, row.tenant_id, row.id): _chat_session_payload(row, row.summary) for row in rows}
 
@@ -167,7 +181,7 @@ def _chat_session_payload(row: ChatSession, summary: str | None) -> Payload:
 
 
 def _mirrored_messages() -> Any:
-    existing = Message.objects.filter(chat_session__deleted_at=None)
+    existing = Message.objects.filter(chat_session__deleted_at=None, chat_session__tenant__deleted_at=None)
     return existing.filter(~Q(status=Message.Status.STREAMING))
 
 

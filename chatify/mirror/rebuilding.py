@@ -7,8 +7,8 @@ still what was looked at. A run that is killed leaves nothing half done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic, sleep
 
@@ -21,12 +21,15 @@ from google.cloud.firestore import Client
 from chatify.events.leases import LeaseLost
 from chatify.events.models import OutboxRow
 from chatify.mirror.comparing import is_untouched, plain
-from chatify.mirror.differences import Finding
+from chatify.mirror.differences import Finding, What
+from chatify.mirror.foreign import derived_id
 from chatify.mirror.listening import Inbound
 from chatify.mirror.models import InboundReport
+from chatify.mirror.ownership import forget_imports, ours
 from chatify.mirror.paths import DocKey, Kind
 from chatify.mirror.relay import Relay
 from chatify.mirror.scopes import Scope
+from chatify.mirror.settling import settle
 from chatify.mirror.sink import NAME
 from chatify.mirror.verifying import Waiting, count_waiting
 from chatify.mirror.walking import Lot, Suspect, lots, templates
@@ -56,8 +59,11 @@ class Change:
     removed: int = 0
     kept: list[Finding] = field(default_factory=list)
     """Edits in Firestore that nobody has taken yet: removing them would lose them."""
+    foreign: list[Finding] = field(default_factory=list)
+    """What Chatify has neither written nor imported: not ours to remove."""
     after: str = ""
     is_last: bool = False
+    is_whole: bool = True
 
 
 def rebuild(
@@ -72,10 +78,11 @@ def rebuild(
         if any(suspect.key.kind is Kind.TEMPLATE for suspect in lot.suspects):
             deliver.take_edits(firestore, lot)
             lot = templates(firestore, scope)
-        change = Change(lot.compared, after=lot.after, is_last=lot.is_last)
-        change.removed = _remove(firestore, [one for one in lot.suspects if one.is_extra], change)
+        change = Change(lot.compared, after=lot.after, is_last=lot.is_last, is_whole=lot.is_whole)
+        change.removed = _remove(firestore, scope, [one for one in lot.suspects if one.is_extra], change)
         with transaction.atomic():
             change.written = _put(lot, scope)
+            _settle_refused(one.path for one in lot.suspects if not one.is_extra)
             note(change)
         deliver.until(ROWS_AHEAD)
         yield change
@@ -110,12 +117,24 @@ def _row(key: DocKey) -> OutboxRow | None:
 # What does not belong there -----------------------------------------------------------------------
 
 
-def _remove(firestore: Client, extras: list[Suspect], change: Change) -> int:
-    lost = [suspect for suspect in extras if _would_be_lost(suspect)]
-    change.kept = [suspect.finding for suspect in lost]
-    wanted = [suspect for suspect in extras if suspect not in lost]
+def _remove(firestore: Client, scope: Scope, extras: list[Suspect], change: Change) -> int:
+    own = ours(scope, {suspect.path: suspect.seen.to_dict() or {} for suspect in extras})
+    change.foreign = [replace(one.finding, what=What.FOREIGN) for one in extras if one.path not in own]
+    change.kept = [one.finding for one in extras if one.path in own and _would_be_lost(one)]
+    left = {finding.path for finding in (*change.foreign, *change.kept)}
+    wanted = [suspect for suspect in extras if suspect.path not in left]
     wanted.sort(key=lambda suspect: suspect.key.kind is Kind.CHAT_SESSION)  # by these their messages are found
-    return sum(_delete(firestore, wanted[at : at + BATCH_WRITES]) for at in range(0, len(wanted), BATCH_WRITES))
+    done = sum(_delete(firestore, wanted[at : at + BATCH_WRITES]) for at in range(0, len(wanted), BATCH_WRITES))
+    if done == len(wanted):
+        forget_imports(derived_id(one.path) for one in wanted if one.key.kind is Kind.CHAT_SESSION)
+        _settle_refused(one.path for one in wanted)
+    return done
+
+
+def _settle_refused(paths: Iterable[str]) -> None:
+    """What was refused does not stand there any more."""
+    refused = InboundReport.objects.filter(kind=InboundReport.Kind.REFUSED, settled_at=None)
+    settle(report_ids=refused.filter(path__in=list(paths)).values_list("id", flat=True), who=None)
 
 
 def _would_be_lost(suspect: Suspect) -> bool:

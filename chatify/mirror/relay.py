@@ -7,7 +7,8 @@ writes later writes what is newer, as long as one relay works at a time (its lea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from uuid import UUID
@@ -20,19 +21,20 @@ from google.cloud.firestore import Client
 from chatify.events.leases import Lease
 from chatify.events.models import OutboxRow
 from chatify.mirror import meters
-from chatify.mirror.client import client
+from chatify.mirror.client import client, is_closed
 from chatify.mirror.paths import DocKey, Kind, Place, path_of
 from chatify.mirror.payloads import is_mirrored, keys_of, message_keys, payloads_of, places
 from chatify.mirror.scopes import places_left
 from chatify.mirror.sink import NAME
+from chatify.mirror.spreading import spread
 from chatify.mirror.writing import BATCH_WRITES, COMMIT_SECONDS, ERRORS, REFUSALS, Away, Operation, Writer
 
 ROWS_AT_ONCE = 1000
 SECONDS_BETWEEN_WRITES = 1.0
 """Firestore sustains about one write per second to one document."""
 
-_ORDER = (Kind.MESSAGE, Kind.TRANSCRIPT, Kind.CHAT_SESSION, Kind.TEMPLATE)
-"""A message is there before its chat session counts it."""
+_ORDER = (Kind.MESSAGE, Kind.TRANSCRIPT, Kind.CHAT_SESSION, Kind.TEMPLATE, Kind.TENANT)
+"""A message is there before its chat session counts it. Tenants come last: while Firestore is away none is spread."""
 
 _MARGIN_SECONDS = 2.0
 _MAX_ERROR = 400
@@ -59,6 +61,28 @@ class _Work:
     left: tuple[DocKey, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where documents are, and where they may still be: places that their tenants have left, and no rebuild cleared."""
+
+    now: Mapping[UUID, Place]
+    before: Mapping[UUID, Sequence[Place]]
+
+    @classmethod
+    def of(cls, keys: Iterable[DocKey]) -> _Where:
+        """Of the tenants of these documents."""
+        now, before = places(key.tenant_id for key in keys if key.tenant_id is not None), defaultdict(list)
+        for tenant_id, place in places_left(now):
+            before[tenant_id].append(place)
+        return cls(now, before)
+
+    def left(self, key: DocKey) -> Iterator[tuple[DocKey, str]]:
+        """The paths of a document in these places, each under a key of its own."""
+        if key.tenant_id is not None:
+            for place in self.before.get(key.tenant_id, ()):
+                yield key._replace(id=f"{place.prefix}/{key.id}"), path_of(key, {key.tenant_id: place})
+
+
 class Relay:
     """Delivers the rows of the outbox. Used by one thread."""
 
@@ -83,7 +107,7 @@ class Relay:
             self._write(writer, [key for work in works for key in work.left if key not in waiting])
         finally:
             self._settle(works, writer)
-        is_full = len(works) >= ROWS_AT_ONCE and writer.documents > 0
+        is_full = (len(works) >= ROWS_AT_ONCE and writer.documents > 0) or _has_spread(writer)
         return Round(True, len(works), writer.documents, is_full, min(waiting.values(), default=None))
 
     def _is_ours(self) -> bool:
@@ -112,21 +136,15 @@ class Relay:
 
     def _write(self, writer: Writer, keys: Iterable[DocKey]) -> None:
         keys = dict.fromkeys(keys)
-        where = places(key.tenant_id for key in keys if key.tenant_id is not None)
-        lost = [key for key in keys if key.tenant_id is not None and key.tenant_id not in where]
+        where = _Where.of(keys)
+        lost = [key for key in keys if key.tenant_id is not None and key.tenant_id not in where.now]
         writer.written.update(lost)  # with a tenant that is gone, where its documents are
         try:
-            for tenant_id, place in places_left(where):
-                _clear(writer, [key for key in keys if key.tenant_id == tenant_id], place)
             for kind in _ORDER:
                 some = [key for key in keys if key.kind is kind and key not in writer.written]
                 if kind is Kind.TEMPLATE and some and self._look is not None:
-                    self._look_at(writer.firestore, [path_of(key, where) for key in some])
-                if kind is Kind.TRANSCRIPT:
-                    for key in some:
-                        _write_transcript(writer, key, where)
-                else:
-                    writer.write(_operations(some, where))
+                    self._look_at(writer.firestore, [path_of(key, where.now) for key in some])
+                _write_some(writer, kind, some, where)
         finally:
             now = monotonic()
             self._written_at.update((key, now) for key in keys if key in writer.written)
@@ -135,7 +153,9 @@ class Relay:
         assert self._look is not None
         try:
             self._look(firestore, paths)
-        except REFUSALS:
+        except REFUSALS as error:
+            if is_closed(error):
+                raise Away(error) from error
             for path in paths if len(paths) > 1 else ():  # the others; writing this one will be refused as well
                 self._look_at(firestore, [path])
         except ERRORS as error:
@@ -188,10 +208,29 @@ def _connect() -> Client:
         raise Away(error) from error
 
 
-def _write_transcript(writer: Writer, key: DocKey, where: dict[UUID, Place]) -> None:
+def _has_spread(writer: Writer) -> bool:
+    return any(key.kind is Kind.TENANT for key in writer.written)
+
+
+def _write_some(writer: Writer, kind: Kind, keys: list[DocKey], where: _Where) -> None:
+    """Write what is of one kind."""
+    if kind is Kind.TRANSCRIPT:
+        for key in keys:
+            _write_transcript(writer, key, where)
+    elif kind is Kind.TENANT:
+        for key in keys:
+            spread(key)
+            writer.written.add(key)
+    else:
+        writer.write(_operations(keys, where))
+
+
+def _write_transcript(writer: Writer, key: DocKey, where: _Where) -> None:
     """All messages of a chat session, or none when it was deleted."""
     if not is_mirrored(key):
-        writer.delete_collection(key, path_of(key, where))
+        for other, path in where.left(key):
+            writer.delete_collection(other, path)
+        writer.delete_collection(key, path_of(key, where.now))
         return
     keys = message_keys(key)
     writer.write(_operations(keys, where))
@@ -202,28 +241,17 @@ def _write_transcript(writer: Writer, key: DocKey, where: dict[UUID, Place]) -> 
         writer.written.add(key)
 
 
-def _clear(writer: Writer, keys: list[DocKey], place: Place) -> None:
-    """What is gone goes from a place as well that its tenant has left, and no rebuild has cleared yet. Raises Away."""
-    where = {key.tenant_id: place for key in keys if key.tenant_id is not None}
-    gone = [key for key, payload in payloads_of(key for key in keys if key.kind is not Kind.TRANSCRIPT).items()
-            if payload is None]  # fmt: skip
-    # Under keys of their own: only at their present place are they done with.
-    writer.write(Operation(_elsewhere(key, place), path_of(key, where), None) for key in gone)
-    for key in keys:
-        if key.kind is Kind.TRANSCRIPT and not is_mirrored(key):
-            writer.delete_collection(_elsewhere(key, place), path_of(key, where))
+def _operations(keys: Iterable[DocKey], where: _Where) -> Iterator[Operation]:
+    """Read as they are written, so that what is read is never old.
 
-
-def _elsewhere(key: DocKey, place: Place) -> DocKey:
-    return key._replace(id=f"{place.prefix}/{key.id}")
-
-
-def _operations(keys: Iterable[DocKey], where: dict[UUID, Place]) -> Iterator[Operation]:
-    """Read as they are written, so that what is read is never old."""
+    What is gone goes as well from where it was before, and first: at its present place it is done with.
+    """
     wanted = list(keys)
     for start in range(0, len(wanted), BATCH_WRITES):
         for key, payload in payloads_of(wanted[start : start + BATCH_WRITES]).items():
-            yield Operation(key, path_of(key, where), payload)
+            if payload is None:
+                yield from (Operation(other, path, None) for other, path in where.left(key))
+            yield Operation(key, path_of(key, where.now), payload)
 
 
 def _again(row: OutboxRow) -> OutboxRow:

@@ -28,7 +28,11 @@ STANDBY_SECONDS = 5.0
 """So often it asks for the lease while another relay has it."""
 
 MAX_BACKOFF_SECONDS = 60.0
-JOIN_SECONDS = 4.0
+PATIENCE_SECONDS = 2.0
+"""So long a call to Firestore may go on when the relay is to end."""
+
+JOIN_SECONDS = 2.0
+"""So long it may take afterwards."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +48,8 @@ class Running:
         self._thread = threading.Thread(target=self.run, name="firestore-relay", daemon=True)
         self._failures = 0
         self._deaf, self._hear_again_at = 0, float("-inf")
+        self.death: BaseException | None = None
+        """Why it has ended, if nobody asked for that."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -62,7 +68,10 @@ class Running:
     def stop(self) -> bool:
         """Let it end, and wait for that a few seconds. Whether it did: what is being written then is repeated later."""
         self.request_stop()
-        self._thread.join(JOIN_SECONDS)
+        self._thread.join(PATIENCE_SECONDS)
+        if self._thread.is_alive():
+            connection_to_firestore.interrupt()
+            self._thread.join(JOIN_SECONDS)
         if self._thread.is_alive():
             log.warning("firestore_relay_left_running")
         return not self._thread.is_alive()
@@ -74,6 +83,9 @@ class Running:
         try:
             while not self._stopping.is_set():
                 self._wait(self._step())
+        except BaseException as error:
+            self.death = error
+            log.exception("firestore_relay_died")
         finally:
             unlisten()
             self._end()
@@ -93,8 +105,8 @@ class Running:
 
     def _step(self) -> float:
         """One round. Gives the seconds until the next one."""
-        reset_queries()
         try:
+            reset_queries()
             done = self._relay.run_once()
         except LeaseLost:
             log.warning("firestore_lease_lost")
@@ -116,18 +128,18 @@ class Running:
             with suppress(Exception):
                 self._inbound.close()
             return
-        if monotonic() < self._hear_again_at:
+        if monotonic() < self._hear_again_at or self._stopping.is_set():
             return
         try:
             self._inbound.step(connection_to_firestore.client())
             self._deaf = 0
         except Exception as error:  # what comes in must not keep back what goes out
             self._deaf += 1
-            self._hear_again_at = monotonic() + min(MAX_BACKOFF_SECONDS, 2.0**self._deaf)
+            self._hear_again_at = monotonic() + _backoff(self._deaf)
             log.warning("firestore_inbound_failed", kind=type(error).__name__, exc_info=self._deaf == 1)
 
     def _back_off(self, kind: str, detail: str) -> float:
-        seconds = min(MAX_BACKOFF_SECONDS, 2.0**self._failures)
+        seconds = _backoff(self._failures)
         self._failures += 1
         meters.failures.labels(kind).inc()
         log.warning("firestore_away", kind=kind, detail=detail.partition("\n")[0], again_in=seconds)
@@ -147,6 +159,11 @@ class Running:
                 close()
             except Exception:  # the relay must not end, or nobody delivers any more
                 log.exception("firestore_not_hung_up")
+
+
+def _backoff(failures: int) -> float:
+    """Doubled each time. The exponent is bounded, too: after a day of absence 2.0 to the power of it is no number."""
+    return min(MAX_BACKOFF_SECONDS, 2.0 ** min(failures, 10))
 
 
 def _pause_after(done: Round) -> float:

@@ -10,17 +10,25 @@ from typing import Protocol, TypeVar
 from django.utils import timezone
 
 from chatify.mirror.models import MirrorCursor
-from chatify.mirror.scopes import MOVED, Scope
+from chatify.mirror.ownership import IMPORTED
+from chatify.mirror.scopes import MOVED, Scope, stamp_of_moves
 
 FRESH_SECONDS = 3600.0
-"""A run that stopped longer ago begins anew: what it had seen may have changed since."""
+"""A run that stopped longer ago begins anew: what it had seen may have changed since.
+
+So does one during which a tenant got another place: it went through the places in an order in which that was another's.
+"""
 
 
 class Step(Protocol):
-    """What was done about a lot. `after`: the chat session after which the next lot of its place begins."""
+    """What was done about a lot. `after`: the chat session after which the next lot of its place begins.
+
+    A run is not taken up within what is not whole.
+    """
 
     after: str
     is_last: bool
+    is_whole: bool
 
 
 S = TypeVar("S", bound=Step)
@@ -42,8 +50,9 @@ class Run:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._moves = stamp_of_moves()
         row = MirrorCursor.objects.filter(name=name, updated_at__gte=_fresh_since()).first()
-        position = row.position if row else {}
+        position = row.position if row and row.position.get("moves", "") == self._moves else {}
         self._prefix: str | None = position.get("prefix")
         self._after: str = position.get("after", "")
         self._is_last = bool(position.get("is_last"))
@@ -67,7 +76,10 @@ class Run:
 
     def save(self, scope: Scope, step: Step) -> None:
         """It has come so far."""
+        if not step.is_whole:
+            return
         position = {"prefix": scope.prefix, "after": step.after, "is_last": step.is_last, "totals": asdict(self.totals)}
+        position["moves"] = self._moves
         MirrorCursor.objects.update_or_create(name=self._name, defaults={"position": position})
 
     def end(self) -> None:
@@ -83,7 +95,8 @@ def begin_anew(name: str) -> Run:
 
 def unfinished_runs() -> list[str]:
     """The names of the runs that have stopped before their end, or are still at it."""
-    found = MirrorCursor.objects.exclude(name__startswith=MOVED).filter(updated_at__gte=_fresh_since())
+    found = MirrorCursor.objects.filter(updated_at__gte=_fresh_since())
+    found = found.exclude(name__startswith=MOVED).exclude(name__startswith=IMPORTED)
     return list(found.order_by("name").values_list("name", flat=True))
 
 

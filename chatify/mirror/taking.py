@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from chatify.accounts.models import Tenant
@@ -34,7 +35,7 @@ from chatify.mirror.comparing import (
 )
 from chatify.mirror.models import InboundReport
 from chatify.mirror.paths import TEMPLATES
-from chatify.mirror.payloads import template_payload
+from chatify.mirror.payloads import OF_TENANT, template_payload
 from chatify.mirror.sink import NAME
 from templates_app.actions import Draft, keep_version, save_personality
 from templates_app.forms import PersonalityForm
@@ -153,7 +154,8 @@ def write_again(template: PromptTemplate) -> bool:
 
 def is_on_its_way(template: PromptTemplate) -> bool:
     """Whether the outbox has something of this personality for the mirror, also what could not be delivered."""
-    return OutboxRow.objects.filter(sink=NAME, subject_id=template.id).exists()
+    with_its_tenant = Q(event__startswith=OF_TENANT, tenant_id=template.tenant_id, subject_id=None)
+    return OutboxRow.objects.filter(with_its_tenant | Q(subject_id=template.id), sink=NAME).exists()
 
 
 def find_template(path: str, *, must_lock: bool = False) -> PromptTemplate | None:
@@ -197,7 +199,7 @@ def _verdict(document: Document, template: PromptTemplate | None, also_ours: fro
 
 
 def _take_values(document: Document, template: PromptTemplate, verdict: Verdict) -> Verdict:
-    problems = _missing(verdict) or _try_saving(template, verdict)
+    problems = _misplaced(template) or _missing(verdict) or _try_saving(template, verdict)
     if problems:
         refused = replace(verdict, outcome=Outcome.REFUSED, problems=problems)
         _refuse(document, find_template(document.path), refused)
@@ -296,6 +298,14 @@ def _form(template: PromptTemplate, values: Mapping[str, Any]) -> PersonalityFor
 def _problems_of(form: PersonalityForm) -> tuple[str, ...]:
     told = form.errors.get_json_data()
     return tuple(f"{name}: {one['message']}" for name, errors in told.items() for one in errors)
+
+
+def _misplaced(template: PromptTemplate) -> tuple[str, ...]:
+    """A dot parts a tenant from its personality: here nobody is before it."""
+    owner, dot, _ = template.slug.partition(".")
+    if not dot or template.tenant_id is not None:
+        return ()
+    return (f"slug: There is no tenant “{owner}” at the top, and the slug of a personality has no dots.",)
 
 
 def _missing(verdict: Verdict) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ changed while it was looked at. What is waiting is not there yet, and counted as
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic, sleep
 from typing import Any, NamedTuple
@@ -19,10 +19,11 @@ from google.cloud.firestore import Client
 
 from chatify.events.models import OutboxRow
 from chatify.mirror.comparing import is_untouched
-from chatify.mirror.differences import Finding, find
+from chatify.mirror.differences import Finding, What, find
 from chatify.mirror.models import InboundReport
+from chatify.mirror.ownership import ours
 from chatify.mirror.paths import DocKey, Kind
-from chatify.mirror.payloads import keys_of
+from chatify.mirror.payloads import OF_TENANT, keys_of
 from chatify.mirror.scopes import Scope
 from chatify.mirror.sink import NAME
 from chatify.mirror.walking import READ_SECONDS, RETRY, Lot, Suspect, expected, lots
@@ -42,9 +43,12 @@ class Verdict:
 
     compared: int = 0
     findings: list[Finding] = field(default_factory=list)
+    foreign: list[Finding] = field(default_factory=list)
+    """What Chatify has neither written nor imported, and a rebuild leaves alone."""
     not_yet: int = 0
     after: str = ""
     is_last: bool = False
+    is_whole: bool = True
 
 
 def verify(firestore: Client, scope: Scope, after: str = "") -> Iterator[Verdict]:
@@ -55,7 +59,7 @@ def verify(firestore: Client, scope: Scope, after: str = "") -> Iterator[Verdict
 
 def confirm(firestore: Client, scope: Scope, lot: Lot) -> Verdict:
     """Look at the suspects again until it is sure what they are."""
-    verdict = Verdict(lot.compared, after=lot.after, is_last=lot.is_last)
+    verdict = Verdict(lot.compared, after=lot.after, is_last=lot.is_last, is_whole=lot.is_whole)
     for start in range(0, len(lot.suspects), _AT_ONCE):
         suspects = lot.suspects[start : start + _AT_ONCE]
         for _ in range(ATTEMPTS):
@@ -76,6 +80,7 @@ def _look_again(firestore: Client, scope: Scope, suspects: list[Suspect], verdic
     waiting = Waiting.of(suspects, scope)
     documents = _read(firestore, suspects)
     now = expected(suspect.key for suspect in suspects)
+    own = ours(scope, {path: fields for path, fields in documents.items() if fields is not None})
     changing = []
     for suspect in suspects:
         finding = find(suspect.path, documents[suspect.path], now[suspect.key])
@@ -85,6 +90,8 @@ def _look_again(firestore: Client, scope: Scope, suspects: list[Suspect], verdic
             verdict.not_yet += 1
         elif before[suspect.key] != now[suspect.key]:
             changing.append(suspect)
+        elif finding.what is What.EXTRA and suspect.path not in own:
+            verdict.foreign.append(replace(finding, what=What.FOREIGN))
         else:
             verdict.findings.append(_annotated(finding, suspect.key, documents[suspect.path]))
     return changing
@@ -100,21 +107,25 @@ def _read(firestore: Client, suspects: Iterable[Suspect]) -> dict[str, dict[str,
 
 
 class Waiting(NamedTuple):
-    """What the outbox is about to write: single documents, and whole transcripts."""
+    """What the outbox is about to write: single documents, whole transcripts, and all of a tenant."""
 
     things: frozenset[_Thing]
+    tenants: frozenset[UUID | None] = frozenset()
 
     @classmethod
     def of(cls, suspects: Sequence[Suspect], scope: Scope) -> Waiting:
         """What waits of these documents, for this place."""
         keys_about = [suspect.key for suspect in suspects]
-        rows = OutboxRow.objects.filter(_rows_of(keys_about), sink=NAME, state=OutboxRow.State.PENDING)
-        keys = (key for row in rows for key in keys_of(row))
-        return cls(frozenset(_thing(key) for key in keys if key.tenant_id is None or key.tenant_id in scope.places))
+        wanted = _rows_of(keys_about) | Q(event__startswith=OF_TENANT)
+        rows = OutboxRow.objects.filter(wanted, sink=NAME, state=OutboxRow.State.PENDING)
+        keys = [key for row in rows for key in keys_of(row) if key.tenant_id is None or key.tenant_id in scope.places]
+        tenants = frozenset(key.tenant_id for key in keys if key.kind is Kind.TENANT)
+        return cls(frozenset(map(_thing, keys)), tenants)
 
     def has(self, key: DocKey) -> bool:
-        """Whether it waits, by itself or with its transcript."""
-        return _thing(key) in self.things or (Kind.TRANSCRIPT, key.chat_session_id, None) in self.things
+        """Whether it waits, by itself, with its transcript or with its tenant."""
+        is_whole = (Kind.TRANSCRIPT, key.chat_session_id, None) in self.things or key.tenant_id in self.tenants
+        return is_whole or _thing(key) in self.things
 
 
 def _rows_of(keys: Sequence[DocKey]) -> Q:

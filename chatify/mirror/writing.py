@@ -10,6 +10,7 @@ from google.api_core.exceptions import GoogleAPICallError, InvalidArgument, Retr
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import Client
 
+from chatify.mirror.client import is_closed
 from chatify.mirror.paths import DocKey, Kind
 from chatify.mirror.payloads import Payload
 
@@ -69,6 +70,8 @@ class Writer:
             while some := list(islice(found, BATCH_WRITES)):
                 self.write(_deletion(key, document.path) for document in some)
         except REFUSALS as error:
+            if is_closed(error):
+                raise Away(error) from error
             self.refused[key] = _reason(path, error)
         except ERRORS as error:
             raise Away(error) from error
@@ -79,6 +82,8 @@ class Writer:
         try:
             self._commit(operations)
         except REFUSALS as error:
+            if is_closed(error):
+                raise Away(error) from error
             if len(operations) == 1:
                 self.refused[operations[0].key] = _reason(operations[0].path, error)
             else:

@@ -14,7 +14,7 @@ from redis import asyncio as redis
 
 from chatify.common.threads import in_db_thread
 from chatify.llm.errors import LLMError
-from chatify.mirror.meters import check_backlog
+from chatify.mirror.meters import MirrorBehind, check_backlog
 from chatify.turns.runtime import current
 from chatify.webhooks import meters as webhooks
 from chatify.webhooks.known import known as known_endpoints
@@ -65,7 +65,7 @@ async def _one(check: Check) -> dict[str, Any]:
             detail = await check()
         status = "ok"
     except Exception as error:  # whatever it is, that is the finding; its text may hold addresses and secrets
-        status, detail = "down", type(error).__name__
+        status, detail = "down", str(error) if isinstance(error, MirrorBehind) else type(error).__name__
     return {"status": status, "latency_ms": round((time.perf_counter() - started) * 1000, 1), "detail": detail}
 
 

@@ -98,6 +98,8 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
             ("How it talks", {"fields": HOW_IT_TALKS}),
             ("Who may have it", {"fields": ("is_active", "is_default", "adult_only", "tenant")}),
         ]
+        if obj and self.has_change_permission(request, obj):
+            sections[0][1]["fields"] += ("seen",)
         if obj:
             sections.append(("Preview", {"fields": ("show_preview",), "classes": ("collapse",)}))
         return sections

@@ -47,7 +47,7 @@ class VersionInline(VersionPermissions, StaffInline[PromptVersion, PromptTemplat
 
     model = PromptVersion
     fk_name = "template"
-    fields = ("show_number", "show_created", "author", "show_parameters", "show_prompt")
+    fields = ("show_number", "show_created", "show_author", "show_parameters", "show_prompt")
     readonly_fields = fields
     show_created = time_column("created_at", "Saved")
     ordering = ("-number",)
@@ -68,6 +68,11 @@ class VersionInline(VersionPermissions, StaffInline[PromptVersion, PromptTemplat
         is_current = version.id == version.template.current_version_id
         return format_html("{}{}", link(address, f"Version {version.number}"), " · current" if is_current else "")
 
+    @display(description="Author")
+    def show_author(self, version: PromptVersion) -> str:
+        """Who wrote it, or where."""
+        return writer_of(version)
+
     @display(description="Parameters")
     def show_parameters(self, version: PromptVersion) -> str:
         """In one line."""
@@ -86,6 +91,11 @@ def parameters_of(version: PromptVersion) -> str:
     return " · ".join([*filter(None, parts), ", ".join(version.personality_traits)]).removesuffix(" · ")
 
 
+def writer_of(version: PromptVersion) -> str:
+    """Who wrote it; of what was not written here, where: "firestore"."""
+    return str(version.author or version.origin or "–")
+
+
 def author_of(request: HttpRequest) -> User | None:
     """Who is signed in."""
     return request.user if isinstance(request.user, User) else None
@@ -95,11 +105,15 @@ def author_of(request: HttpRequest) -> User | None:
 class VersionAdmin(VersionPermissions, StaffAdmin[PromptVersion]):
     """One version, to read, to compare with the one before, and to bring back."""
 
-    list_display = ("template", "number", "show_created", "author")
+    list_display = ("template", "number", "show_created", "show_author")
     show_created = time_column("created_at", "Saved")
     list_select_related = ("template", "author")
-    fields = ("show_personality", "number", "show_created", "author", "show_parameters", "show_changes", "show_prompt")
-    readonly_fields = ("show_personality", "show_created", "show_parameters", "show_changes", "show_prompt")
+    fields = (
+        "show_personality", "number", "show_created", "show_author", "show_parameters", "show_changes", "show_prompt",
+    )  # fmt: skip
+    readonly_fields = (
+        "show_personality", "show_created", "show_author", "show_parameters", "show_changes", "show_prompt",
+    )  # fmt: skip
     actions_detail = ("bring_back",)
 
     class Media:
@@ -120,6 +134,11 @@ class VersionAdmin(VersionPermissions, StaffAdmin[PromptVersion]):
     def has_bring_back_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may edit personalities."""
         return request.user.has_perm("templates_app.change_prompttemplate")
+
+    @display(description="Author", ordering="author")
+    def show_author(self, version: PromptVersion) -> str:
+        """Who wrote it, or where."""
+        return writer_of(version)
 
     @display(description="Parameters")
     def show_parameters(self, version: PromptVersion) -> str:

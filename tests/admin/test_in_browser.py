@@ -15,6 +15,7 @@ PAGES = (
     "chat_sessions/feedback/", "accounts/enduser/", "accounts/tenant/", "accounts/apikey/add/", "accounts/user/add/",
     "auth/group/add/", "chat_sessions/summary/", "memory/memory/", "memory/memoryprompt/",
     "memory/memoryprompt/add/?purpose=facts", "templates_app/selectionrule/", "templates_app/selectionrule/add/",
+    "events/outboxrow/", "mirror/inboundreport/",
 )  # fmt: skip
 
 
@@ -37,6 +38,48 @@ def test_form_of_a_personality_fits_the_screen(admin: Page, server: Server, widt
     _open_prompt(admin, server, "dating_advice")
     expect(admin.get_by_label("System prompt")).to_be_visible()
     assert admin.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_refused_edit_and_dead_letter_fit_the_screen(admin: Page, server: Server, width: int) -> None:
+    path, text = "prompt_templates/" + "x" * 60, "word " * 60 + "y" * 200
+    code = (
+        "from chatify.events.models import OutboxRow; from chatify.mirror.models import InboundReport;"
+        f"InboundReport.objects.get_or_create(kind='refused', path='{path}', digest='x', detail='{text}',"
+        f" content={{'greeting': '{text}'}});"
+        f"OutboxRow.objects.get_or_create(sink='firestore', event='message.rebuilt', state='dead', error='{path * 3}')"
+    )
+    server.manage("shell", "-c", code)
+    admin.set_viewport_size({"width": width, "height": 800})
+    for page in ("mirror/inboundreport/", "events/outboxrow/"):
+        admin.goto(f"{server.url}/admin/{page}")
+        assert admin.evaluate("document.documentElement.scrollWidth") <= width
+        cut = "cell => cell.scrollHeight > cell.clientHeight + 1 || cell.scrollWidth > cell.clientWidth + 1"
+        assert not admin.evaluate(f"[...document.querySelectorAll('#result_list tbody :is(td, th)')].some({cut})")
+        admin.locator("#result_list tbody th a").first.click()
+        expect(admin.get_by_text("xxxxx").first).to_be_visible()
+        assert admin.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_personality_that_changed_meanwhile_is_saved_at_the_second_time(
+    admin: Page, server: Server, problems: list[str]
+) -> None:
+    _open_prompt(admin, server, "dating_advice")
+    code = (
+        "from templates_app.actions import Draft, save_personality; from templates_app.models import PromptTemplate;"
+        "row = PromptTemplate.objects.get(slug='dating_advice'); row.greeting = 'Ahoy!';"
+        "save_personality(template=row, draft=Draft.of(row.current_version), origin='firestore')"
+    )
+    server.manage("shell", "-c", code)
+    admin.get_by_label("Temperature").fill("0.15")
+    admin.get_by_role("button", name="Save and continue editing").click()
+    expect(admin.get_by_text("While this page was open, an edit in Firestore")).to_be_visible()
+    expect(admin.get_by_label("Greeting")).to_have_value("Ahoy!")
+    expect(admin.get_by_label("Temperature")).to_have_value("0.15")
+    admin.get_by_role("button", name="Save and continue editing").click()
+    expect(admin.get_by_text("running conversations keep theirs")).to_be_visible()
+    expect(admin.get_by_label("Greeting")).to_have_value("Ahoy!")
+    assert problems == []
 
 
 def test_wrong_prompt_is_refused_and_a_good_one_becomes_a_version(

@@ -55,6 +55,14 @@ def test_new_tenant_leads_to_its_page_and_is_audited(staff: Client, root: User) 
     assert (entry.actor_id, entry.actor_kind, entry.subject_id) == (root.id, "staff", made.id)
 
 
+def test_new_tenant_can_have_a_place_in_firestore_from_the_start(staff: Client, acme: Tenant) -> None:
+    staff.post(f"{LIST}add/", {"name": "Bolt", "slug": "bolt", "firestore_prefix": "/tenants/bolt/"})
+    assert Tenant.objects.get(slug="bolt").firestore_prefix == "tenants/bolt"
+    answer = staff.post(f"{LIST}add/", {"name": "Cleo", "slug": "cleo", "firestore_prefix": "tenants/bolt"})
+    assert "“bolt” is there already." in answer.content.decode()
+    assert not Tenant.objects.filter(slug="cleo").exists()
+
+
 def test_origins_are_kept_as_browsers_write_them(staff: Client, acme: Tenant) -> None:
     lines = "  HTTPS://Example.com/ \r\n\r\nhttps://example.com:443\r\nhttp://localhost:3000\r\nhttps://bücher.de"
     staff.post(_page(acme), _form(allowed_origins=lines, retention_days="30"))

@@ -39,6 +39,9 @@ def inbound() -> Iterator[Inbound]:
 
 @pytest.fixture
 def small_lots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a few chat sessions make several lots, and a few documents several pages."""
+    """So that a few chat sessions make several lots, a few messages too, and a few documents several pages."""
     monkeypatch.setattr(walking, "CHAT_SESSIONS_AT_ONCE", 2)
     monkeypatch.setattr(walking, "DOCUMENTS_AT_ONCE", 3)
+    monkeypatch.setattr(walking, "KEYS_AT_ONCE", 3)
+    monkeypatch.setattr(walking, "MESSAGES_AT_ONCE", 6)
+    monkeypatch.setattr(walking, "SUSPECTS_AT_ONCE", 2)

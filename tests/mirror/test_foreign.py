@@ -8,10 +8,20 @@ from uuid import UUID
 
 import pytest
 
-from chatify.mirror.foreign import ForeignMessage, Unreadable, derived_id, in_order, is_for, read_chat, read_message
+from chatify.mirror.foreign import (
+    ForeignMessage,
+    Unreadable,
+    derived_id,
+    in_order,
+    is_for,
+    read_chat,
+    read_message,
+    span_of,
+)
 
 MADE = datetime(2024, 5, 1, 8, tzinfo=UTC)
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+MADE_LATE = datetime(2026, 5, 1, tzinfo=UTC)
 OWN = "0192d3a8-5b1e-7c3a-9d57-1b2c3d4e5f60"
 
 
@@ -86,18 +96,43 @@ def test_ids_are_kept_or_always_the_same() -> None:
     ],
 )  # fmt: skip
 def test_status_of_a_chat_session(fields: dict[str, Any], status: str) -> None:
-    assert read_chat("c/1", {"user_id": "ann", **fields}, MADE).status == status
+    assert read_chat("c/1", {"user_id": "ann", **fields}).status == status
 
 
 @pytest.mark.parametrize("user_id", [None, "", True, ["ann"], "a\nb", "x" * 129, "a\0"])
 def test_chat_session_of_nobody_is_unreadable(user_id: Any) -> None:
     with pytest.raises(Unreadable, match="user_id"):
-        read_chat("c/1", {"user_id": user_id}, MADE)
+        read_chat("c/1", {"user_id": user_id})
 
 
 def test_number_of_a_user_is_an_id_too() -> None:
-    assert read_chat("c/1", {"user_id": 42, "title": " My\nchat "}, MADE).user_id == "42"
-    assert read_chat("c/1", {"user_id": 42, "title": " My\nchat "}, MADE).title == "My chat"
+    assert read_chat("c/1", {"user_id": 42, "title": " My\nchat "}).user_id == "42"
+    assert read_chat("c/1", {"user_id": 42, "title": " My\nchat "}).title == "My chat"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "started", "latest"),
+    [
+        ({}, [], "made", "made"),
+        ({}, [2, 5], 2, 5),
+        ({"last_activity": 4}, [], 4, 4),
+        ({"last_activity": 6}, [2, 5], 2, 6),
+        ({"last_activity": "some day"}, [2, 5], 2, 5),
+        ({"ended": 7}, [], 7, 7),
+        ({"ended": 7}, [2, 5], 2, 5),
+        ({"started": 1}, [2, 5], 1, 5),
+        ({"started": 3}, [], 3, 3),
+        ({"started": 9, "last_activity": 4}, [], 9, 9),
+    ],
+)
+def test_times_of_a_chat_session_are_those_that_somebody_knows(
+    fields: dict[str, Any], said: list[int], started: Any, latest: Any
+) -> None:
+    def at(hour: Any) -> Any:
+        return NOON.replace(hour=hour) if isinstance(hour, int) else MADE_LATE if hour == "made" else hour
+
+    chat = read_chat("c/1", {"user_id": "ann", **{name: at(value) for name, value in fields.items()}})
+    assert span_of(chat, [message(created_at=at(hour)) for hour in said], MADE_LATE) == (at(started), at(latest))
 
 
 def test_document_that_names_another_tenant_is_not_this_ones() -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from google.api_core.exceptions import RetryError, ServiceUnavailable
 from google.cloud.firestore import Client
 
 from chatify.accounts.actions import ensure_tenant
+from chatify.accounts.erasure import erase_end_user
 from chatify.accounts.models import AuditEntry, EndUser, Tenant
 from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
 from chatify.events.models import OutboxRow
+from chatify.mirror import client as connection_to_firestore
 from chatify.mirror import importing
 from chatify.mirror.foreign import derived_id
 from chatify.mirror.models import MirrorCursor
+from chatify.mirror.runs import unfinished_runs
 from sessions.actions import delete_chat_sessions, purge_chat_sessions, start_chat_session
 from sessions.models import ChatSession, Message, Summary
 from templates_app.models import PromptTemplate
@@ -214,7 +219,111 @@ def test_killed_import_is_taken_up(mirror: Client, tenant: Tenant, monkeypatch: 
     assert ChatSession.objects.count() == 2
     status, told = imported()
     assert (status, "Taken up after c1." in told, "3 chat sessions" in told) == (0, True, True)
-    assert (ChatSession.objects.count(), MirrorCursor.objects.count()) == (5, 0)
+    assert (ChatSession.objects.count(), MirrorCursor.objects.filter(name__startswith="import ").count()) == (5, 0)
+
+
+# What is there now, and afterwards ---------------------------------------------------------------
+def test_old_chat_session_without_times_has_those_of_its_messages(mirror: Client, tenant: Tenant) -> None:
+    chat_document(mirror, "abc", *HELLO, last_activity="some day")
+    assert imported()[0] == 0
+    chat = ChatSession.objects.get()
+    assert (chat.created_at, chat.last_activity) == (NOON, NOON + timedelta(minutes=2))
+
+
+def test_unknown_personality_is_told(mirror: Client, tenant: Tenant) -> None:
+    for id_ in ("a", "b"):
+        chat_document(mirror, id_, template_type="pirate")
+    chat_document(mirror, "c", template_type="")
+    for arguments in (["--dry-run"], []):
+        status, told = imported(*arguments)
+        line = "template_type: “pirate” is no personality here; casual_chat answers in 2 chat sessions."
+        assert (status, line in told, told.count("template_type")) == (0, True, 1)
+
+
+def test_messages_without_a_chat_session_are_told_and_stay(mirror: Client, tenant: Tenant) -> None:
+    orphan = "conversation_history/orphan/messages/x"
+    mirror.document(orphan).set({"role": "user", "content": "Hello?"})
+    chat_document(mirror, "abc", *HELLO)
+    status, told = imported()
+    assert (status, "1 chat session, 3 messages" in told) == (1, True)
+    assert "conversation_history/orphan/messages: There is no chatbot_sessions/orphan." in told
+    status, told = run("firestore_sync", "--rebuild", "--verify", wait=0)
+    assert (status, told.count(f"{orphan}: not written by Chatify")) == (0, 2)
+    assert "1 document that Chatify has neither written nor imported: a rebuild leaves them." in told
+    assert document(mirror, orphan) is not None
+    assert document(mirror, "chatbot_sessions/abc") is None
+
+
+def test_chat_session_of_an_unknown_tenant_is_told_and_stays(mirror: Client, tenant: Tenant) -> None:
+    ours = {"session_id": "x", "template_version": 1, "mode": "auto"}
+    path = chat_document(mirror, str(uuid4()), ("user", "Hello"), tenant="ghost", **ours)
+    status, told = imported()
+    assert (status, f"{path}: tenant: There is no tenant “ghost” here." in told) == (1, True)
+    status, told = run("firestore_sync", "--rebuild", wait=0)
+    assert (status, f"{path}: not written by Chatify" in told, document(mirror, path) is not None) == (0, True, True)
+
+
+def test_chat_sessions_of_another_tenant_are_counted(mirror: Client, tenant: Tenant) -> None:
+    ensure_tenant(slug="bolt")
+    chat_document(mirror, "theirs", tenant="bolt")
+    status, told = imported()
+    assert (status, "1 chat session there of the tenant bolt: not read." in told) == (0, True)
+
+
+def test_what_was_not_read_survives_the_rebuild_and_what_was_goes(mirror: Client, tenant: Tenant) -> None:
+    chat_document(mirror, "abc", *HELLO)
+    path = chat_document(mirror, "nobody", user_id=None)
+    imported()
+    _, told = run("firestore_sync", "--rebuild", wait=0)
+    assert f"{path}: not written by Chatify" in told
+    left = [one.id for one in mirror.collection("chatbot_sessions").stream()]
+    assert sorted(left) == sorted(["nobody", str(ChatSession.objects.get().id)])
+
+
+def test_people_who_were_imported_and_erased_are_gone_after_the_rebuild(mirror: Client, tenant: Tenant) -> None:
+    chat_document(mirror, "abc", *HELLO)
+    chat_document(mirror, str(uuid4()), *HELLO)
+    chat_document(mirror, "other", ("user", "I am Bob"), user_id="bob")
+    imported()
+    erase_end_user(end_user_id=EndUser.objects.get(external_id="ann").id, who=None)
+    status, told = imported()
+    assert (status, "chatbot_sessions/abc: It was imported before, and erased here." in told) == (1, True)
+    assert run("firestore_sync", "--rebuild", "--verify", wait=0)[0] == 0
+    bob = str(ChatSession.objects.get().id)
+    assert [one.id for one in mirror.collection("chatbot_sessions").stream()] == [bob]
+    assert [one.id for one in mirror.collection("conversation_history").list_documents()] == [bob]
+    assert not MirrorCursor.objects.exists()
+
+
+def test_notes_of_imports_are_no_unfinished_runs(mirror: Client, tenant: Tenant) -> None:
+    chat_document(mirror, "abc", *HELLO)
+    imported()
+    assert (MirrorCursor.objects.count(), unfinished_runs()) == (1, [])
+
+
+def test_firestore_that_is_away_is_told_at_once(mirror: Client, tenant: Tenant, settings: Any) -> None:
+    connection_to_firestore.close()
+    settings.FIRESTORE_EMULATOR_HOST = "127.0.0.1:9"
+    started = monotonic()
+    status, told = imported()
+    assert (status, told.startswith("Firestore does not answer. ServiceUnavailable")) == (1, True)
+    assert monotonic() - started < 10
+
+
+def test_firestore_that_goes_away_meanwhile_is_not_waited_for(mirror: Client, tenant: Tenant) -> None:
+    tries: list[float] = []
+
+    class Away:
+        def stream(self, *, retry: Any, timeout: float) -> Any:
+            def fail() -> None:
+                tries.append(monotonic())
+                raise ServiceUnavailable("away")
+
+            return retry(fail)()
+
+    with pytest.raises(RetryError):
+        next(importing._stream(Away()))
+    assert tries[-1] - tries[0] < 15
 
 
 def test_import_is_in_the_audit_log(mirror: Client, tenant: Tenant) -> None:

@@ -251,7 +251,7 @@ def test_new_personality_is_active_if_it_says_so(mirror: Client, inbound: Inboun
         ("prompt_templates/jack", {"name": "Jack"}, "system_prompt: This is required."),
         ("prompt_templates/jack", {"name": "Jack", "system_prompt": HUMAN}, "system_prompt: Line 1"),
         ("prompt_templates/a b", {"name": "Jack", "system_prompt": PROMPT}, "slug: "),
-        ("prompt_templates/nobody.jack", {"name": "Jack", "system_prompt": PROMPT}, "slug: "),
+        ("prompt_templates/nobody.jack", {"name": "Jack", "system_prompt": PROMPT}, "no tenant “nobody” at the top"),
         (f"prompt_templates/{'j' * 900}", {"name": "Jack", "system_prompt": PROMPT}, "slug: "),
         ("prompt_templates/jack", {}, "name: This is required."),
     ],

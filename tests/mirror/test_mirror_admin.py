@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from templates_app.models import PromptTemplate
 from tests.admin.conftest import make_staff, nora, root, seeded, staff
 from tests.admin.test_tenants import _form
 from tests.mirror.relaying import deliver, document
-from tests.mirror.syncing import conversation
+from tests.mirror.syncing import conversation, move
 
 __all__ = ["make_staff", "nora", "root", "seeded", "staff"]
 
@@ -60,8 +61,8 @@ def _read(browser: Browser, address: str) -> str:
     return answer.content.decode()
 
 
-def _state(row: OutboxRow) -> tuple[str, str]:
-    row.refresh_from_db()
+def _state(letter: OutboxRow) -> tuple[str, str]:
+    row = OutboxRow.objects.get(sink=NAME, event=letter.event, tenant_id=letter.tenant_id)
     return row.state, row.error
 
 
@@ -71,7 +72,8 @@ def test_dead_letters_are_shown_with_their_errors(staff: Browser, letter: Outbox
     text = _read(staff, LETTERS)
     assert "Dead letters" in text
     assert "chatbot_sessions/&lt;b&gt;x&lt;/b&gt;: InvalidArgument: 400 too large" in text
-    assert ("Demo" in text, "message.created for" in text) == (True, False)
+    assert ("Demo" in text, "Chat session renamed" in text, "Message created" in text) == (True, True, False)
+    assert re.search(r'href="/admin/events/"[^>]*>\s*Firestore\s*<', text)
     assert "InvalidArgument" in _read(staff, f"{LETTERS}{letter.id}/change/")
     assert staff.get(f"{LETTERS}{waiting.id}/change/").status_code == 302
 
@@ -131,6 +133,14 @@ def test_edit_is_shown_with_what_was_written_there(staff: Browser, edit: Inbound
     assert f"promptversion/{nora.current_version_id}/change/" in text  # type: ignore[attr-defined]
 
 
+def test_whole_numbers_are_shown_as_such(staff: Browser, edit: InboundReport) -> None:
+    edit.content = {"max_tokens": 500.0, "temperature": 0.7, "list": [1.0, {"a": 2.0}], "flag": True}
+    edit.save()
+    text = _read(staff, f"{EDITS}{edit.id}/change/").replace("&quot;", '"')
+    for line in ('"max_tokens": 500,', '"temperature": 0.7', '"a": 2\n', '"flag": true'):
+        assert line in text
+
+
 def test_only_open_edits_are_listed_unless_asked(staff: Browser, edit: InboundReport) -> None:
     settled = InboundReport.objects.create(
         kind="conflict", path="prompt_templates/other", digest="y", detail="", settled_at=timezone.now()
@@ -168,7 +178,7 @@ def test_settling_is_done_once_and_offered_to_those_who_may(make_staff: MakeStaf
 
 # The first page -----------------------------------------------------------------------------------
 def test_home_says_off_and_what_would_turn_it_on(staff: Browser) -> None:
-    text = _read(staff, "/admin/")
+    text = _read(staff, "/admin/").replace("<wbr>", "")
     assert "<dt>Firestore</dt><dd>off<br>" in text
     assert "Set FIREBASE_PROJECT_ID, and GOOGLE_APPLICATION_CREDENTIALS or FIRESTORE_EMULATOR_HOST." in text
 
@@ -258,6 +268,14 @@ def test_two_tenants_do_not_share_a_place(staff: Browser, acme: Tenant) -> None:
     assert "“other” is there already." in _save(staff, acme, "a/b")
     _save(staff, acme, "a/b/c/d")
     assert acme.firestore_prefix == "a/b/c/d"
+
+
+def test_place_that_holds_anothers_documents_is_refused(staff: Browser, chat: Any, acme: Tenant) -> None:
+    conversation("demo")
+    move("demo", "a/b")
+    move("demo", "")
+    assert "Documents of “demo”" in _save(staff, acme, "a/b")
+    assert acme.firestore_prefix == ""
 
 
 def test_changed_prefix_is_told_until_it_is_rebuilt(staff: Browser, mirror: Client, chat: Any, acme: Tenant) -> None:

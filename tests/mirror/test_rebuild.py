@@ -16,7 +16,7 @@ from google.cloud.firestore import Client
 
 from chatify.accounts.actions import ensure_tenant
 from chatify.accounts.erasure import erase_end_user
-from chatify.accounts.models import EndUser
+from chatify.accounts.models import AuditEntry, EndUser
 from chatify.common.ids import uuid7
 from chatify.events.leases import Lease
 from chatify.events.models import OutboxRow
@@ -67,8 +67,11 @@ def test_what_differs_is_written_and_what_is_extra_removed(mirror: Client, chats
     message = Message.objects.filter(chat_session=chats[0])[0]
     mirror.document(f"chatbot_sessions/{chats[3].id}").update({"title": "Theirs", "extra": 1})
     mirror.document(f"{messages_of(chats[0])}/{message.id}").delete()
-    for path in (f"chatbot_sessions/{uuid4()}", "chatbot_sessions/x", f"conversation_history/{uuid4()}/messages/x"):
-        mirror.document(path).set({"a": 1})
+    lost = Message.objects.filter(chat_session=chats[2])[0]
+    said = document(mirror, f"{messages_of(chats[2])}/{lost.id}") or {}
+    for path in (f"chatbot_sessions/{uuid4()}", "chatbot_sessions/x"):
+        mirror.document(path).set(session_document(mirror, chats[0]) or {})
+    mirror.document(f"conversation_history/{uuid4()}/messages/x").set(said)
     status, said = sync("--rebuild")
     assert (status, "2 written, 3 removed" in said) == (0, True)
     assert (paths(mirror), _is_right()) == (before, True)
@@ -120,6 +123,32 @@ def test_no_more_waits_at_once_than_others_can_bear(
     assert max(waiting) <= 3
 
 
+@pytest.mark.django_db
+def test_what_chatify_has_not_written_stays_and_is_told(mirror: Client, chats: list[ChatSession]) -> None:
+    foreign = ["chatbot_sessions/x", f"chatbot_sessions/{uuid4()}", f"conversation_history/{uuid4()}/messages/x"]
+    for path in foreign:
+        mirror.document(path).set({"a": 1, "tenant": "demo"})
+    mirror.document(f"{messages_of(chats[0])}/x").set({"a": 1})  # a transcript of ours is ours as a whole
+    for arguments in (["--rebuild", "--verify"], ["--rebuild", "--tenant", "demo"]):
+        status, said = sync(*arguments)
+        assert status == 0
+        assert all(f"{path}: not written by Chatify" in said for path in foreign[:2])
+    assert set(foreign) <= set(paths(mirror))
+    assert f"{messages_of(chats[0])}/x" not in paths(mirror)
+
+
+@pytest.mark.django_db
+def test_refused_edit_that_is_overwritten_is_settled(mirror: Client, chats: list[ChatSession]) -> None:
+    for path in ("prompt_templates/plain", "prompt_templates/ina"):
+        mirror.document(path).set({"name": "Ina", "system_prompt": ""})
+    assert sync("--rebuild", "--verify")[0] == 0
+    reports = InboundReport.objects.all()
+    assert {(one.path, one.settled_at is None) for one in reports} == {
+        ("prompt_templates/plain", False), ("prompt_templates/ina", False),
+    }  # fmt: skip
+    assert AuditEntry.objects.filter(action="firestore.settled").count() == 2
+
+
 # Nothing is lost, nothing comes back --------------------------------------------------------------
 @pytest.mark.django_db
 def test_new_personality_that_somebody_wrote_there_is_taken(mirror: Client, chats: list[ChatSession]) -> None:
@@ -164,10 +193,10 @@ def test_document_that_changes_while_it_is_removed_stays(
     remove = rebuilding._remove
     extra = [f"chatbot_sessions/{uuid7()}" for _ in range(3)]
     for path in extra:
-        mirror.document(path).set({"a": 1})
+        mirror.document(path).set(session_document(mirror, chats[0]) or {})
 
     def late(*arguments: Any) -> int:
-        mirror.document(extra[1]).set({"a": str(uuid4())})
+        mirror.document(extra[1]).update({"a": str(uuid4())})
         return remove(*arguments)
 
     monkeypatch.setattr(rebuilding, "_remove", late)
@@ -239,20 +268,6 @@ def test_rebuild_moves_a_tenant_to_its_new_place(
     assert f"{second and f'{second}/'}chatbot_sessions/{chats[1].id}" in found
     assert f"chatbot_sessions/{chats[0].id}" in found
     assert moved_tenants() == []
-
-
-@pytest.mark.django_db
-def test_place_that_another_tenant_has_taken_over_keeps_its_documents(mirror: Client, chats: list[ChatSession]) -> None:
-    move("acme", "a/b")
-    sync("--rebuild")
-    move("acme", "")
-    move("demo", "a/b")
-    assert sync("--rebuild", "--tenant", "demo")[0] == 0
-    assert sync("--rebuild", "--tenant", "acme")[0] == 0
-    found = paths(mirror, ["a/b/"])
-    assert f"a/b/chatbot_sessions/{chats[0].id}" in found
-    assert f"a/b/chatbot_sessions/{chats[1].id}" not in found
-    assert sync("--rebuild", "--verify")[0] == 0
 
 
 @pytest.mark.django_db
@@ -388,12 +403,3 @@ def _position(file: Path) -> list[Any]:
 def _ask(file: Path, sql: str) -> list[Any]:
     with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
         return connection.execute(sql).fetchall()
-
-
-@pytest.mark.django_db
-def test_run_that_was_stopped_begins_anew_after_a_move(mirror: Client, chats: list[ChatSession]) -> None:
-    stopped = {"prefix": "zzz", "after": "", "is_last": True, "totals": {}}
-    MirrorCursor.objects.create(name="any run", position=stopped)
-    move("acme", "a/b")
-    assert not MirrorCursor.objects.filter(name="any run").exists()
-    assert left_behind(chats[1].tenant_id) == [""]

@@ -7,7 +7,7 @@ from tests.services.postgres import Postgres
 from tests.services.server import base_env, run_python
 from tests.turns.test_ledger_on_postgres import OPTIONS
 
-SAME_TESTS = ("tests/mirror/test_relay.py", "tests/mirror/test_payloads.py")
+SAME_TESTS = tuple(f"tests/mirror/test_{name}.py" for name in ("relay", "payloads", "spreading", "moves"))
 
 
 def test_relay_delivers_from_postgresql(postgres: Postgres, firestore: Firestore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from chatify.mirror import running as module
 from chatify.mirror.relay import Relay, Round
 from chatify.mirror.running import LOOK_SECONDS, MAX_BACKOFF_SECONDS, STANDBY_SECONDS, Running
 from chatify.mirror.writing import Away
+from tests.mirror.syncing import run
 from tests.waiting import wait_until
 
 
@@ -166,9 +168,65 @@ def test_stop_ends_it_also_while_it_backs_off(make: Make) -> None:
 
 def test_stop_does_not_wait_for_a_call_that_hangs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     running, hangs = make(Round()), threading.Event()
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(module, "JOIN_SECONDS", 0.1)
     monkeypatch.setattr(running, "_step", lambda: hangs.wait(30) and 0.0)
     running.start()
     assert not running.stop()
     hangs.set()
     running._thread.join(10)
+
+
+def test_stop_ends_a_call_that_can_be_interrupted(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, hangs = make(Round()), threading.Event()
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(module.connection_to_firestore, "interrupt", hangs.set)
+    monkeypatch.setattr(running, "_step", lambda: hangs.wait(30) and 0.0)
+    running.start()
+    assert running.stop()
+    assert running.death is None
+
+
+def test_nothing_is_listened_to_any_more_when_it_is_to_end(make: Make) -> None:
+    running = make(Round())
+    running.request_stop()
+    running._step()
+    assert running._inbound.steps == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("failures", [1023, 1024, 10**9])
+def test_waits_stay_a_minute_however_long_it_was_away(make: Make, failures: int) -> None:
+    """2.0 to the power of 1024 is an OverflowError."""
+    running = make(away())
+    running._failures = running._deaf = failures
+    assert [running._step() for _ in range(3)] == [60] * 3
+
+
+# Death --------------------------------------------------------------------------------------------
+def test_death_is_known(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = make(Round())
+    monkeypatch.setattr(running._relay, "run_once", lambda: (_ for _ in ()).throw(SystemExit("enough")))
+    running.start()
+    running.wait()
+    assert running.stop()
+    assert isinstance(running.death, SystemExit)
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_command_fails_when_the_relay_ends_by_itself(
+    make: Make, settings: Any, monkeypatch: pytest.MonkeyPatch, is_asked: bool
+) -> None:
+    settings.FIRESTORE_IS_ON = True
+    running = make(Round())
+    monkeypatch.setattr(module, "Running", lambda: running)
+    monkeypatch.setattr(signal, "signal", lambda *arguments: None)
+
+    def end() -> float:
+        if is_asked:
+            running.request_stop()
+            return 0.0
+        raise SystemExit("enough")
+
+    monkeypatch.setattr(running, "_step", end)
+    status, said = run("firestore_relay")
+    assert (status, said) == ((0, "") if is_asked else (1, "The relay has ended by itself: SystemExit: enough"))

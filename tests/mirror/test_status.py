@@ -14,6 +14,8 @@ from chatify.accounts.actions import ensure_tenant
 from chatify.events.leases import Lease
 from chatify.events.models import OutboxRow
 from chatify.mirror import client as connection_to_firestore
+from chatify.mirror.dead_letters import dead_letters, replay
+from chatify.mirror.meters import MirrorBehind, check_backlog, read_backlog
 from chatify.mirror.models import InboundReport, MirrorCursor
 from chatify.mirror.progress import Progress
 from chatify.mirror.sink import NAME
@@ -81,6 +83,27 @@ def test_dead_letters_are_listed_with_their_errors(mirror: Client) -> None:
     assert "No relay" not in said
 
 
+def test_dead_letters_that_are_tried_again_have_not_waited_since_they_were_written(mirror: Client) -> None:
+    old = _row(state=OutboxRow.State.DEAD, error="a: InvalidArgument", attempts=3, age=9000)
+    waiting = _row(age=20)
+    assert replay(row_ids=[old.id, waiting.id], who=None) == 1
+    status, said = _status()
+    assert (status, "2 changes" in said, "Lag:             20 s" in said) == (0, True, True)
+    first, second = OutboxRow.objects.order_by("id")
+    assert (first.id, second.attempts, second.error, second.state) == (waiting.id, 3, "", OutboxRow.State.PENDING)
+    OutboxRow.objects.filter(id=waiting.id).delete()
+    assert read_backlog().lag_seconds < 10
+    OutboxRow.objects.update(created_at=timezone.now() - timedelta(seconds=200))
+    assert read_backlog().is_behind, "it has waited again"
+
+
+def test_many_dead_letters_are_tried_again_at_once(db: None) -> None:
+    dead = [OutboxRow(sink=NAME, event="session.renamed", state=OutboxRow.State.DEAD) for _ in range(1200)]
+    OutboxRow.objects.bulk_create(dead)
+    assert replay(row_ids=dead_letters().values_list("id", flat=True), who=None) == 1200
+    assert OutboxRow.objects.filter(state=OutboxRow.State.PENDING).count() == 1200
+
+
 def test_edits_that_nobody_settled_are_told(mirror: Client) -> None:
     report = InboundReport.objects.create(kind="refused", path="prompt_templates/a", digest="x", detail="Too long.")
     assert "1 edit in Firestore could not be taken" in _status()[1]
@@ -97,6 +120,35 @@ def test_tenant_with_another_prefix_has_to_be_rebuilt(mirror: Client, chat: Chat
     assert "demo has another prefix now: run manage.py firestore_sync --rebuild --tenant demo" in said
     assert run("firestore_sync", "--rebuild", tenant="demo")[0] == 0
     assert _status()[0] == 0
+
+
+def test_chats_from_before_the_mirror_ask_for_a_rebuild(mirror: Client, chat: ChatSession) -> None:
+    assert "Hint" not in _status()[1], "it is on its way"
+    OutboxRow.objects.all().delete()
+    status, said = _status()
+    hint = "Hint:            older chat sessions are not in Firestore: run manage.py firestore_sync --rebuild once"
+    assert (status, hint in said) == (0, True)
+    assert run("firestore_sync", "--rebuild")[0] == 0
+    assert "Hint" not in _status()[1]
+
+
+def test_health_says_what_is_behind(mirror: Client) -> None:
+    _row(age=20)
+    assert check_backlog() == "1 waiting, 0 dead"
+    _row(age=200)
+    OutboxRow.objects.update(created_at=timezone.now() - timedelta(seconds=200))
+    with pytest.raises(MirrorBehind, match=r"^behind by 200 s: 2 waiting, 0 dead$"):
+        check_backlog()
+
+
+@pytest.mark.parametrize("port", [99999, -1])
+def test_port_that_is_none_is_told(mirror: Client, port: int) -> None:
+    assert run("firestore_relay", metrics_port=port)[1].startswith(f"Metrics cannot be served on port {port}: ")
+
+
+@pytest.mark.parametrize("wait", ["-3", "nan", "1e9", "soon"])
+def test_only_a_time_can_be_waited(mirror: Client, wait: str) -> None:
+    assert run("firestore_sync", "--verify", f"--wait={wait}")[0] == 1
 
 
 def test_unfinished_runs_are_told(mirror: Client) -> None:

@@ -22,7 +22,7 @@ from sessions.models import ChatSession, Message
 from templates_app.actions import Draft, save_personality
 from templates_app.models import PromptTemplate
 from tests.memory.talking import ask, talk
-from tests.mirror.relaying import deliver
+from tests.mirror.relaying import deliver, session_document
 from tests.mirror.syncing import conversation, messages_of, move, paths, sync, verified
 from tests.services.server import base_env, run_python
 
@@ -78,8 +78,8 @@ def test_field_is_named_with_both_values(mirror: Client, chats: list[ChatSession
         "    extra: only in Firestore, True",
         "    status: missing in Firestore, database 'active'",
         "    title: Firestore 'Theirs', database 'question 1'",
-        "27 documents compared: 1 differ.",
-        "1 document differ; --rebuild sets them right.",
+        "27 documents compared: 1 differs.",
+        "1 document differs; --rebuild sets it right.",
     ]
 
 
@@ -89,7 +89,7 @@ def test_missing_documents_are_found_wherever_they_are(mirror: Client, chats: li
     wanted = [f"chatbot_sessions/{chats[number].id}", f"{messages_of(chats[number])}/{message.id}"]
     for path in wanted:
         mirror.document(path).delete()
-    assert verified() == [f"{path}: missing in Firestore" for path in wanted]
+    assert sorted(verified()) == sorted(f"{path}: missing in Firestore" for path in wanted)
 
 
 def test_empty_project_misses_everything(mirror: Client, chats: list[ChatSession]) -> None:
@@ -97,6 +97,11 @@ def test_empty_project_misses_everything(mirror: Client, chats: list[ChatSession
     for path in before:
         mirror.document(path).delete()
     assert sorted(verified()) == [f"{path}: missing in Firestore" for path in before]
+
+
+def said_in(mirror: Client, chat: ChatSession) -> dict[str, Any]:
+    """A message of a chat session, as we wrote it."""
+    return next(one.to_dict() for one in mirror.collection(messages_of(chat)).stream())
 
 
 @pytest.mark.parametrize(
@@ -115,9 +120,25 @@ def test_empty_project_misses_everything(mirror: Client, chats: list[ChatSession
     ],
 )
 def test_documents_that_the_database_lacks_are_found(mirror: Client, chats: list[ChatSession], path: str) -> None:
-    mirror.document(path).set({"name": "?"})
+    ours = {"c": session_document(mirror, chats[0]), "conversation": said_in(mirror, chats[0]), "p": {"name": "?"}}
+    kind = "conversation" if path.startswith("conversation") else path[0]
+    mirror.document(path).set(ours[kind] or {})
     [found] = verified()
     assert found.startswith(f"{path}: only in Firestore")
+
+
+@pytest.mark.parametrize(
+    "path", ["chatbot_sessions/3ecb2261-25e5-413e-a53f-0e13b38aeb80", "conversation_history/é/messages/é"]
+)
+@pytest.mark.parametrize("fields", [{"name": "?"}, {"tenant": "nobody"}])
+def test_documents_of_others_are_told_and_are_no_difference(
+    mirror: Client, chats: list[ChatSession], path: str, fields: dict[str, str]
+) -> None:
+    shape = {**(session_document(mirror, chats[0]) or {}), **said_in(mirror, chats[0])}
+    mirror.document(path).set({**shape, **fields} if "tenant" in fields else fields)
+    status, said = sync("--verify")
+    assert (status, f"{path}: not written by Chatify" in said, "0 differ." in said) == (0, True, True)
+    assert "1 document that Chatify has neither written nor imported: a rebuild leaves them." in said
 
 
 def test_message_in_another_conversation_is_found(mirror: Client, chats: list[ChatSession]) -> None:
@@ -232,10 +253,10 @@ def test_only_the_tenants_own_is_compared(mirror: Client, chats: list[ChatSessio
     mirror.document("prompt_templates/acme.ada").update({"name": "Bob"})
     mirror.document("prompt_templates/plain").update({"name": "Bob"})
     said = [line for line in verified("--tenant", "acme") if not line.startswith(" ")]
-    assert said == [
-        "prompt_templates/acme.ada: differs (edited there, not taken yet)",
+    assert sorted(said) == [
         f"chatbot_sessions/{chats[1].id}: differs",
         f"{messages_of(chats[3])}/{lost.id}: missing in Firestore",
+        "prompt_templates/acme.ada: differs (edited there, not taken yet)",
     ]
 
 

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from chatify.accounts.admin_base import StaffForm, StaffInline, StaffStackedInline, TextArea, TextInput, time_column
 from chatify.accounts.models import Membership, Tenant, TenantLimits
 from chatify.accounts.origins import MAX_ORIGINS, normal_origin
-from chatify.accounts.prefixes import normal_prefix
+from chatify.accounts.prefixes import normal_prefix, objection_to
 
 LIMITS_HELP = "Empty: the server's default, as shown. 0: no limit."
 
@@ -77,9 +77,9 @@ class TenantForm(StaffForm[Tenant]):
         required=False,
         help_text="Document below which its collections are in Firestore, such as tenants/acme. Empty: at the top, "
         "together with those of others. When this is changed, nothing is moved by itself: what happens from then on "
-        "is written to the new place, and what was written before, also about people who are erased meanwhile, stays "
-        "in the old one until somebody runs manage.py firestore_sync --rebuild --tenant with its slug. That writes "
-        "everything to the new place and removes it from the old one.",
+        "is written to the new place, and what was written before stays in the old one, which nobody else can have, "
+        "until somebody runs manage.py firestore_sync --rebuild --tenant with its slug. That writes everything to the "
+        "new place and removes it from the old one.",
     )
 
     class Meta:
@@ -92,11 +92,10 @@ class TenantForm(StaffForm[Tenant]):
         }
 
     def clean_firestore_prefix(self) -> str:
-        """Two tenants in one place would overwrite each other's personalities. Deleted ones may come back."""
+        """Two tenants in one place would overwrite each other's personalities."""
         prefix: str = self.cleaned_data["firestore_prefix"]
-        others = Tenant.objects.exclude(id=self.instance.id).filter(firestore_prefix=prefix) if prefix else None
-        if other := others.first() if others is not None else None:
-            raise ValidationError(f"“{other.slug}” is there already.")
+        if objection := objection_to(self.instance, prefix):
+            raise ValidationError(objection)
         return prefix
 
 

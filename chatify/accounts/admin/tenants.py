@@ -92,7 +92,7 @@ class TenantAdmin(StaffAdmin[Tenant]):
     def get_fieldsets(self, request: HttpRequest, obj: Tenant | None = None) -> list[Any]:
         """A new tenant says its name; the rest follows."""
         if obj is None:
-            return [(None, {"fields": ("name", "slug")})]
+            return [(None, {"fields": ("name", "slug", "firestore_prefix")})]
         may_change = self.has_change_permission(request, obj)
         origins = "allowed_origins" if may_change else "show_origins"
         times = ("show_created", "show_deleted") if obj.deleted_at else ("show_created",)

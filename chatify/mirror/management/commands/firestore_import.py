@@ -13,6 +13,7 @@ from chatify.accounts.models import Tenant
 from chatify.mirror.client import MirrorOff, client
 from chatify.mirror.importing import Imported, Importing
 from chatify.mirror.progress import Progress
+from chatify.mirror.reachability import ask_firestore
 from chatify.mirror.status import WHAT_TURNS_IT_ON, counted
 from chatify.mirror.writing import ERRORS
 
@@ -39,6 +40,9 @@ class Command(BaseCommand):
         tenant = Tenant.objects.existing().filter(slug=options["tenant"]).first()
         if tenant is None:
             raise CommandError(f"There is no tenant {options['tenant']}.")
+        does_answer, answer = ask_firestore()
+        if not does_answer:
+            raise CommandError(f"Firestore does not answer. {answer}")
         is_dry = options["dry_run"]
         totals = Imported()
         try:
@@ -49,6 +53,11 @@ class Command(BaseCommand):
             if not is_dry and (totals.chat_sessions or totals.messages):
                 counts = {"chat_sessions": totals.chat_sessions, "messages": totals.messages}
                 record("firestore.imported", who=None, tenant_id=tenant.id, subject_id=tenant.id, **counts)
+        for (wanted, answering), chats in sorted(totals.replaced.items()):
+            where = counted(chats, "chat session")
+            self.stdout.write(f"template_type: “{wanted}” is no personality here; {answering} answers in {where}.")
+        for slug, chats in sorted(totals.others.items()):
+            self.stdout.write(f"{counted(chats, 'chat session')} there of the tenant {slug}: not read.")
         self.stdout.write(f"{'Would be imported' if is_dry else 'Imported'}: {_told(totals)}.")
         if totals.problems:
             raise CommandError(f"{counted(len(totals.problems), 'document')} left out.")
@@ -59,10 +68,7 @@ class Command(BaseCommand):
         with Progress(importing.count(), sys.stderr) as progress:
             done = 0
             for lot in importing.run():
-                totals.personalities += lot.personalities
-                totals.chat_sessions += lot.chat_sessions
-                totals.messages += lot.messages
-                totals.problems += lot.problems
+                totals.add(lot)
                 if lot.problems:
                     progress.hide()
                     self.stdout.write("\n".join(lot.problems))

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from chatify.mirror.client import client
 from chatify.mirror.dead_letters import dead_letters
-from chatify.mirror.paths import TEMPLATES
+from chatify.mirror.reachability import ask_firestore, lacks_the_oldest
 from chatify.mirror.status import WHAT_TURNS_IT_ON, counted, in_words, read_status, where
-from chatify.mirror.writing import ERRORS
 
 SHOWN = 10
-ANSWER_SECONDS = 5.0
-
-
-def ask_firestore() -> tuple[bool, str]:
-    """Whether Firestore answers, and how fast, or why not."""
-    started = monotonic()
-    try:
-        query = client().collection(TEMPLATES).limit(1)
-        list(query.stream(retry=None, timeout=ANSWER_SECONDS))
-    except (*ERRORS, ValueError, OSError) as error:  # of the network, of credentials
-        return False, f"{type(error).__name__}: {error}".splitlines()[0][:200]
-    return True, f"answers in {(monotonic() - started) * 1000:.0f} ms"
 
 
 class Command(BaseCommand):
@@ -55,6 +40,8 @@ class Command(BaseCommand):
             self.stdout.write(f"    {row.created_at:%Y-%m-%d %H:%M} {row.event}: {row.error.splitlines()[0]}")
         if status.unfinished:
             self._say("Unfinished runs", ", ".join(status.unfinished))
+        if does_answer and not status.moved and lacks_the_oldest():
+            self._say("Hint", "older chat sessions are not in Firestore: run manage.py firestore_sync --rebuild once")
         problems = ([] if does_answer else ["Firestore does not answer."]) + status.problems
         if problems:
             raise CommandError("\n".join(problems))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -24,6 +25,8 @@ from chatify.mirror.status import WHAT_TURNS_IT_ON, counted
 from chatify.mirror.verifying import WAIT_SECONDS, verify, wait_for_backlog
 from chatify.mirror.writing import ERRORS, Away
 
+MAX_WAIT_SECONDS = 86_400.0
+
 
 class Command(BaseCommand):
     """Prints what differs, one document after the other."""
@@ -31,7 +34,8 @@ class Command(BaseCommand):
     help = (
         "Compare Firestore with the database document by document. --verify prints what differs; --rebuild sets it "
         "right: it writes what is missing or different, removes what the database does not have (also what a tenant "
-        "left under a former prefix), and tries dead letters again. Both: first set right, then compare. Exit status "
+        "left under a former prefix, and what was imported), and tries dead letters again. What Chatify has neither "
+        "written nor imported is printed, and stays. Both: first set right, then compare. Exit status "
         "1 when something differs, or is stuck. A run that was killed less than an hour ago is taken up where it was."
     )
 
@@ -43,7 +47,7 @@ class Command(BaseCommand):
         parser.add_argument("--restart", action="store_true", help="do not take up a run that was killed")
         parser.add_argument(
             "--wait",
-            type=float,
+            type=_seconds,
             default=WAIT_SECONDS,
             metavar="SECONDS",
             help="before --verify, wait so long for what is on its way (default: %(default)g)",
@@ -78,7 +82,7 @@ class Command(BaseCommand):
     # Comparing ------------------------------------------------------------------------------------
 
     def _verify(self, firestore: Client, tenant: Tenant | None, run: Run, wait: float) -> list[str]:
-        left, totals, places = wait_for_backlog(wait), run.totals, scopes(tenant)
+        left, totals, places, foreign = wait_for_backlog(wait), run.totals, scopes(tenant), 0
         if run.totals.different:
             self.stdout.write(f"Differences that were printed before it was stopped: {totals.different:,}.")
         with Progress(count_documents(places), sys.stderr) as progress:
@@ -86,40 +90,48 @@ class Command(BaseCommand):
                 totals.compared += found.compared
                 totals.different += len(found.findings)
                 totals.not_yet += found.not_yet
-                if found.findings:
+                foreign += len(found.foreign)
+                if told := [*found.findings, *found.foreign]:
                     progress.hide()
-                    self.stdout.write("\n".join(map(str, found.findings)))
+                    self.stdout.write("\n".join(map(str, told)))
                 run.save(scope, found)
                 progress.show(totals.compared)
         run.end()
-        self.stdout.write(f"{counted(totals.compared, 'document')} compared: {totals.different:,} differ.")
+        self.stdout.write(f"{counted(totals.compared, 'document')} compared: {_differ(totals.different)}.")
         if totals.not_yet:
             self.stdout.write(f"{counted(totals.not_yet, 'document')} not yet as the database says: it is on its way.")
+        self._tell_of_foreign(foreign)
         return _problems_of_comparing(totals.different, left if wait or read_backlog().is_behind else 0, wait)
+
+    def _tell_of_foreign(self, count: int) -> None:
+        if count:
+            documents = counted(count, "document")
+            self.stdout.write(f"{documents} that Chatify has neither written nor imported: a rebuild leaves them.")
 
     # Setting right --------------------------------------------------------------------------------
 
     def _rebuild(self, firestore: Client, tenant: Tenant | None, run: Run) -> list[str]:
         if not run.is_resumed:
             replay(row_ids=dead_letters(tenant).values_list("id", flat=True), who=None)
-        places, delivery, kept = scopes(tenant), Delivery(), 0
+        places, delivery, kept, foreign = scopes(tenant), Delivery(), 0, 0
         try:
             with Progress(count_documents(places), sys.stderr) as progress:
                 for _, change in run.through(places, partial(_rebuild_place, firestore, run, delivery)):
-                    kept += len(change.kept)
-                    if change.kept:
+                    kept, foreign = kept + len(change.kept), foreign + len(change.foreign)
+                    if told := [*(f"{one.path}: kept, nobody has taken it" for one in change.kept), *change.foreign]:
                         progress.hide()
-                        self.stdout.write("\n".join(f"{one.path}: kept, nobody has taken it" for one in change.kept))
+                        self.stdout.write("\n".join(map(str, told)))
                     progress.show(run.totals.compared)
                 delivery.until(0, timezone.now())
         finally:
             delivery.close()
-        forget_moves(places, tenant)
+        forget_moves(places)
         run.end()
         totals = run.totals
         self.stdout.write(
             f"{counted(totals.compared, 'document')} compared: {totals.written:,} written, {totals.removed:,} removed."
         )
+        self._tell_of_foreign(foreign)
         return _problems_of_rebuilding([row.error for row in dead_letters(tenant)], kept)
 
 
@@ -132,6 +144,17 @@ def _rebuild_place(firestore: Client, run: Run, delivery: Delivery, scope: Scope
         run.save(scope, change)
 
     return rebuild(firestore, scope, after, note=note, deliver=delivery)
+
+
+def _differ(count: int) -> str:
+    return f"{count:,} differ{'s' if count == 1 else ''}"
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= MAX_WAIT_SECONDS:
+        raise ArgumentTypeError(f"{text} is no number of seconds from 0 to {MAX_WAIT_SECONDS:g}.")
+    return seconds
 
 
 def _connect() -> Client:
@@ -151,7 +174,10 @@ def _tenant(slug: str | None) -> Tenant | None:
 
 
 def _problems_of_comparing(different: int, left: int, wait: float) -> list[str]:
-    found = [f"{counted(different, 'document')} differ; --rebuild sets them right."] if different else []
+    found = []
+    if different:
+        what = "differs; --rebuild sets it" if different == 1 else "differ; --rebuild sets them"
+        found = [f"{counted(different, 'document')} {what} right."]
     if left:
         found.append(f"{counted(left, 'change')} could not be delivered within {wait:g} s: see firestore_status.")
     return found
@@ -161,5 +187,5 @@ def _problems_of_rebuilding(errors: list[str], kept: int) -> list[str]:
     found = [f"Refused: {error.splitlines()[0] if error else 'no reason given'}" for error in errors]
     if kept:
         edits = counted(kept, "document")
-        found.append(f"{edits} that somebody wrote there: the relay takes or reports them within a minute.")
+        found.append(f"{edits} that somebody wrote there: the relay takes or reports them within minutes.")
     return found
