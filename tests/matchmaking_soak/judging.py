@@ -29,7 +29,8 @@ UNSEEN = timedelta(seconds=30)
 """Who waits and is not heard of for so long may expire."""
 
 AROUND = timedelta(seconds=5)
-"""So long around an absence calls may fail: those that were under way, and those that wait for a connection."""
+"""So long around an absence calls may fail: those that were under way, and those of the rush after it, which wait for
+a connection to the database in vain."""
 
 EXPECTED = ("channels_redis.pubsub", "chatify.turns.doorbell")
 """Who logs a traceback when Redis goes."""
@@ -100,16 +101,16 @@ def excused(ticket: Ticket, outages: Iterable[Outage], ended: datetime) -> timed
     return sum((one.overlap(ticket.deadline, until) for one in both_away(outages)), timedelta(0))
 
 
-def allowance(outages: Iterable[Outage]) -> timedelta:
-    """How late somebody may be served. Where a server takes longer to start all else does, too."""
+def slowness(outages: Iterable[Outage]) -> float:
+    """How much slower than usual the machine was: where a server takes longer to start, all else does, too."""
     starts = [one.until - one.since for one in outages if one.what.startswith("server")]
-    return LATE * max(1.0, max(starts, default=USUAL_START) / USUAL_START)
+    return max(1.0, max(starts, default=USUAL_START) / USUAL_START)
 
 
 def nobody_waits(evidence: Evidence) -> Iterator[Finding]:
     """Who is here has somebody to talk to at the deadline, and those who expired were not here."""
     stayed = {one.external_id for one in evidence.told if one.has_stayed}
-    allowed = allowance(evidence.outages)
+    allowed = LATE * slowness(evidence.outages)
     for ticket in evidence.rows.tickets:
         late = overshoot(ticket, evidence.ended) - excused(ticket, evidence.outages, evidence.ended)
         if ticket.status == "expired":
@@ -242,10 +243,11 @@ def personalities_are_right(evidence: Evidence) -> Iterator[Finding]:
 
 def nothing_is_odd(evidence: Evidence) -> Iterator[Finding]:
     """Calls fail only while something is away, and logs hold no traceback."""
+    around = AROUND * slowness(evidence.outages)
     for oddity in evidence.oddities:
         if not oddity.is_absence:
             yield f"{oddity.at:%H:%M:%S}: {oddity.what}"
-        elif not any(one.since - AROUND < oddity.at < one.until + AROUND for one in evidence.outages):
+        elif not any(one.since - around < oddity.at < one.until + around for one in evidence.outages):
             yield f"{oddity.at:%H:%M:%S}: {oddity.what}, and nothing was away"
     may_fail = EXPECTED if any(one.what == "redis" for one in evidence.outages) else ()
     for line in (line for log in evidence.logs for line in log.splitlines()):

@@ -31,16 +31,18 @@ class Nature:
     is_other_tenant: bool
     is_key: bool
     is_socket: bool
+    is_patient: bool
+    """They stay to the end."""
     age: int | None
     preferences: Frame
 
     @classmethod
     def draw(cls, rng: random.Random, number: int, arrives: float) -> Nature:
-        """Somebody. Of seven people one looks for what nobody else likes, and meets nobody."""
+        """Somebody. Of four people one looks for what nobody else likes, and meets nobody."""
         name = f"person {number}"
         interests = rng.sample(INTERESTS, rng.randint(0, 3))
         strict = [what for what in ("language", "interests") if rng.random() < 0.15]
-        if rng.random() < 0.15:
+        if rng.random() < 0.25:
             interests, strict = [f"only of {name}"], ["interests"]
         return cls(
             name=name,
@@ -48,6 +50,7 @@ class Nature:
             is_other_tenant=rng.random() < 0.1,
             is_key=rng.random() < 0.5,
             is_socket=rng.random() < 0.6,
+            is_patient=rng.random() < 0.3,
             age=rng.choices(AGES, (3, 1, 2, 2, 4, 4, 2, 2))[0],
             preferences={"language": rng.choice(LANGUAGES), "interests": interests, "strict": strict},
         )
@@ -131,10 +134,10 @@ class Person:
     async def _step(self) -> None:
         ticket = self.told.ticket
         if ticket is None or ticket["closed_at"]:
-            if ticket is not None and self._rng.random() < 0.25:
+            if ticket is not None and not self._nature.is_patient and self._rng.random() < 0.25:
                 self._is_gone = True
-                return
-            await self._join()
+            else:
+                await self._join()
         elif _question(ticket):
             await self._think()
             await self._answer(ticket, self._rng.choices(("accept", "stay", ""), (75, 20, 5))[0])
@@ -240,8 +243,10 @@ class Person:
         self._world.counts["said"] += status in (200, 202)
 
     def _vanish(self) -> None:
-        self._world.counts["vanished"] += 1
-        self._is_gone = True
+        """Without a word."""
+        if not self._nature.is_patient:
+            self._world.counts["vanished"] += 1
+            self._is_gone = True
 
     # The end ------------------------------------------------------------------------------------------
 
