@@ -243,6 +243,8 @@ def restore_chat_sessions(*, chat_session_ids: Iterable[UUID]) -> int:
     deleted = ChatSession.objects.filter(id__in=list(chat_session_ids), deleted_at__isnull=False)
     rows = list(deleted.select_for_update().order_by("id"))
     ChatSession.objects.filter(id__in=[row.id for row in rows]).update(deleted_at=None)
+    rooms = [row for row in rows if row.mode == ChatSession.Mode.HUMAN and row.status != ChatSession.Status.ENDED]
+    _come_to(ChatSession.Status.ENDED, rooms, "deleted")  # its people have gone elsewhere
     emit_all(Event("session.restored", row.tenant_id, row.id) for row in rows)
     return len(rows)
 

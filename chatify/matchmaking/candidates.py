@@ -27,6 +27,7 @@ class Waiting(NamedTuple):
 
     id: UUID
     version: int
+    tenant_id: UUID
     created_at: datetime
     deadline: datetime
     seen_at: datetime
@@ -37,7 +38,7 @@ class Waiting(NamedTuple):
 def read_waiting() -> list[Waiting]:
     """All who wait, who is due first."""
     rows = MatchTicket.objects.waiting().order_by("deadline").annotate(now=Now())
-    columns = ("id", "version", "created_at", "deadline", "seen_at", "proposal__state", "now")
+    columns = ("id", "version", "tenant_id", "created_at", "deadline", "seen_at", "proposal__state", "now")
     return [Waiting(*row) for row in rows.values_list(*columns)]
 
 

@@ -12,6 +12,7 @@ from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
 from chatify.accounts.profile import UserInput
 from chatify.common.errors import Conflict, NotFound
+from chatify.matchmaking.models import MatchTicket, MatchTicketQuerySet
 from sessions.access import chat_sessions_for, lock_chat_session
 from sessions.actions import end_chat_session, find_or_make_end_user, hand_over, resume_chat_session
 from sessions.models import ChatSession
@@ -38,7 +39,9 @@ def connect_to_chatbot(
     """The user's AI chat session, and whether it is new; one that is paused is resumed, for this `reason`.
 
     The profile is brought up to date first. `template` (a slug), `context` and `metadata` are those of a new one, as in
-    `start_chat_session`. Two calls at once get the same one. Raises what that raises, and Conflict (`in_room`).
+    `start_chat_session`. Two calls at once get the same one. Who has a match ticket with a personality gets its chat
+    session; who waits is refused, as their ticket would know of no other one. Raises what `start_chat_session` raises,
+    and Conflict (`in_room`, `in_queue`).
     """
     principal.require_whole_user()
     principal.require_external_id(user.external_id, "user.external_id")
@@ -87,11 +90,16 @@ def _until_nothing_moves(connect: Callable[[], T]) -> T:
 def _connect(
     principal: Principal, user: UserInput, slug: str | None, context: str, metadata: dict[str, Any], reason: str
 ) -> tuple[ChatSession, bool]:
-    """The chat session is locked before the end user, as by everybody who locks both."""
+    """The chat session is locked before the end user, as by everybody who locks both.
+
+    The match ticket is only read, before the locks and again under them: who joins after that comes after this.
+    """
+    _check_waits_not(principal, user.external_id)
     found = _ai_session_of(principal, user.external_id)
     if found is not None:
         _lock_open(found)
     end_user = _lock_end_user(find_or_make_end_user(principal=principal, given=user))
+    _check_waits_not(principal, end_user.external_id)
     if _ai_session_of(principal, end_user.external_id) != found:
         raise _MovedMeanwhileError
     _check_in_no_room(principal, end_user)
@@ -111,9 +119,20 @@ def _start(end_user: EndUser, slug: str | None, context: str, metadata: dict[str
 
 
 def _ai_session_of(principal: Principal, external_id: str | None) -> ChatSession | None:
-    """The latest, if others were started by other ways."""
+    """That of their match ticket, else the latest, if others were started by other ways."""
     rows = chat_sessions_for(principal, external_id).filter(mode=ChatSession.Mode.AI).exclude(status=Status.ENDED)
-    return rows.order_by("-last_activity", "-id").first()
+    tied = _live_tickets(principal, external_id).filter(chat_session__isnull=False)
+    return rows.filter(id__in=tied.values("chat_session")).first() or rows.order_by("-last_activity", "-id").first()
+
+
+def _check_waits_not(principal: Principal, external_id: str | None) -> None:
+    if _live_tickets(principal, external_id).filter(status=MatchTicket.Status.WAITING).exists():
+        raise Conflict("This user waits in the queue: cancel their match ticket first.", code="in_queue")
+
+
+def _live_tickets(principal: Principal, external_id: str | None) -> MatchTicketQuerySet:
+    rows = MatchTicket.objects.live()
+    return rows.filter(tenant_id=principal.tenant_id, end_user__external_id=external_id)
 
 
 def _check_in_no_room(principal: Principal, end_user: EndUser) -> None:

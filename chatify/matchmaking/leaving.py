@@ -26,7 +26,7 @@ def settle_all() -> int:
 
 
 def settle_after(chat_session_ids: Collection[UUID]) -> int:
-    """Close the tickets that are about these chat sessions, as far as those are over. Gives their number."""
+    """Close tickets that are about these chat sessions, as far as those are over, one batch. Gives their number."""
     ids = list(chat_session_ids)
     about = Q(room__in=ids) | Q(chat_session__in=ids)
     return in_one_go(partial(settle, MatchTicket.objects.filter(about, WITH_NOBODY)))

@@ -9,29 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from chatify.matchmaking import meters
 from chatify.matchmaking.candidates import Waiting, read_askable, read_waiting, refresh
 from chatify.matchmaking.deadlines import SERVED_AT_ONCE, menus_of, serve
 from chatify.matchmaking.leaving import settle_after, settle_all
-from chatify.matchmaking.meeting import Pair, blocks_about, blocks_among, open_rooms
-from chatify.matchmaking.pairing import Candidate
+from chatify.matchmaking.meeting import Pair, blocks_about, blocks_among
 from chatify.matchmaking.pool import Pool, pair_off, pair_up
 from chatify.matchmaking.proposals import expire_proposals, propose
-from chatify.matchmaking.tickets import Moved, Status, close, database_now, lock_tied
+from chatify.matchmaking.steps import EXPECTED, Found, do_apart, expire, in_halves, is_gone, is_here, meet, people_of
+from chatify.matchmaking.tickets import Moved, database_now
 from templates_app.catalogue import catalogue
-
-UNSEEN = timedelta(seconds=30)
-"""Who waits and was not seen for so long is gone."""
-
-FORGOTTEN = timedelta(minutes=5)
-"""Who was here at their deadline gets a personality even if all servers were away then; but not after so long."""
 
 MET_AT_ONCE = 25
 ASKED_AT_ONCE = 20
@@ -43,8 +37,6 @@ ASKABLE_SECONDS, TALKING_SECONDS, PROPOSALS_SECONDS, SETTLE_SECONDS = 1.0, 2.0, 
 HOLD_SECONDS = 1.0
 BAN_SECONDS = 5.0
 
-Found = tuple[Candidate, Candidate]
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -64,6 +56,8 @@ class Lookout:
         self._done_at: dict[str, float] = {}
         self._held: dict[UUID, float] = {}
         self._banned: dict[frozenset[UUID], float] = {}
+        self._left_out: set[UUID] = set()
+        self._ended: set[UUID] = set()
         self._without: set[UUID] = set()
         self._ends_at = 0.0
 
@@ -75,12 +69,12 @@ class Lookout:
         waiting = read_waiting()
         meters.waiting.set(len(waiting))
         outlook = self._serve_all(waiting)
-        if ended:
-            settle_after(ended)
-        self._sweep(waiting)
+        self._ended.update(ended)
+        do_apart(self._settle)
+        self._sweep()
         if waiting:
             meters.look.observe(monotonic() - started)
-        return outlook
+        return outlook._replace(is_more=outlook.is_more or bool(self._ended))
 
     # Who waits --------------------------------------------------------------------------------------
 
@@ -89,42 +83,53 @@ class Lookout:
             refresh(self._waiting, {})
             return Outlook()
         now, began = waiting[0].now, monotonic()
-        gone = [one.id for one in waiting if _is_gone(one)]
-        refresh(self._waiting, {one.id: one.version for one in waiting if one.id not in set(gone)})
-        due = {one.id for one in waiting if one.deadline <= now and one.id in self._waiting.known}
-        tenants = {id_: one.tenant_id for id_, one in self._waiting.known.items() if id_ in due}
+        self._left_out &= {one.id for one in waiting}
+        gone = {one.id for one in waiting if is_gone(one.seen_at, one.deadline, now, one.id in self._left_out)}
+        refresh(self._waiting, {one.id: one.version for one in waiting if is_here(one.seen_at, now)})
+        tenants = {one.id: one.tenant_id for one in waiting if one.deadline <= now and one.id not in gone}
+        due = set(tenants)
         urgent, rest = _sorted_out(self._find_pairs(now), due)
         self._meet(urgent, now)
         self._serve(due - {one.ticket_id for pair in urgent for one in pair} - self._held.keys(), tenants)
-        for start in range(0, len(gone), MET_AT_ONCE):
-            _in_halves(gone[start : start + MET_AT_ONCE], expire, _ignore)
+        self._expire(gone - self._held.keys())
         is_more = not self._meet(rest, now)
         self._ask(waiting, now)
         next_due = min((one.deadline for one in waiting if one.deadline > now), default=None)
         due_in = None if next_due is None else (next_due - now).total_seconds() - (monotonic() - began)
         return Outlook(due_in, is_more)
 
+    def _expire(self, gone: Collection[UUID]) -> None:
+        ids = list(gone)
+        for start in range(0, len(ids), MET_AT_ONCE):
+            in_halves(ids[start : start + MET_AT_ONCE], lambda some: expire(some, self._left_out), self._hold)
+
     def _find_pairs(self, now: datetime) -> list[Found]:
         timeout = timedelta(seconds=settings.MATCH_TIMEOUT_SECONDS)
         return self._without_blocked(
-            self._waiting, lambda banned: pair_off(self._waiting, now=now, timeout=timeout, banned=banned)
+            self._waiting, lambda banned, _: pair_off(self._waiting, now=now, timeout=timeout, banned=banned)
         )
 
-    def _without_blocked(self, pool: Pool, find: Callable[[Collection[frozenset[UUID]]], list[Found]]) -> list[Found]:
-        """What is found, but for people who blocked each other: those choose once more, knowing of all their blocks."""
+    def _without_blocked(
+        self, pool: Pool, find: Callable[[Collection[frozenset[UUID]], Collection[UUID]], list[Found]]
+    ) -> list[Found]:
+        """What is found, but for people who blocked each other: those choose once more, knowing of all their blocks.
+
+        `find` is given who does not meet, and the tickets that have found somebody.
+        """
         banned = set(self._banned)
+        there = set(pool.known)  # who chooses may wait elsewhere, and is not to be put where others choose from
         good: list[Found] = []
         for _ in range(BLOCK_ROUNDS):
-            found = find(banned)
+            found = find(banned, {one.ticket_id for pair in good for one in pair})
             if not found:
                 break
             blocked = blocks_among({one.end_user_id for pair in found for one in pair})
-            bad = [pair for pair in found if _people(pair) in blocked]
-            good += [pair for pair in found if _people(pair) not in blocked]
+            bad = [pair for pair in found if people_of(pair) in blocked]
+            good += [pair for pair in found if people_of(pair) not in blocked]
             if not bad:
                 break
             banned |= blocks_about({one.end_user_id for pair in bad for one in pair})
-            pool.put(one for pair in bad for one in pair)
+            pool.put(one for pair in bad for one in pair if one.ticket_id in there)
         return good
 
     def _meet(self, found: Sequence[Found], now: datetime) -> bool:
@@ -132,21 +137,21 @@ class Lookout:
         for start in range(0, len(found), MET_AT_ONCE):
             if start and monotonic() > self._ends_at:
                 return False
-            for met in _in_halves(found[start : start + MET_AT_ONCE], meet, self._ban):
+            for met in in_halves(found[start : start + MET_AT_ONCE], meet, self._ban):
                 for one in met:
                     meters.wait.labels("human").observe(max(0.0, (now - one.created_at).total_seconds()))
         return True
 
     def _ban(self, pair: Found, error: Exception) -> None:
-        """Somebody is at one of them, or they are being erased: let others have a go first."""
-        if isinstance(error, IntegrityError):
+        """Somebody is at one of them, or they are being erased, or nobody knows why: let others have a go first."""
+        if not isinstance(error, Moved):
             log.warning("match_not_made", tickets=[str(one.ticket_id) for one in pair])
-            self._banned[_people(pair)] = monotonic() + BAN_SECONDS
+            self._banned[people_of(pair)] = monotonic() + BAN_SECONDS
 
     def _serve(self, due: Collection[UUID], tenants: Mapping[UUID, UUID]) -> None:
         ids = list(due)
         for start in range(0, len(ids), SERVED_AT_ONCE):
-            _in_halves(ids[start : start + SERVED_AT_ONCE], lambda some: self._serve_some(some, tenants), self._hold)
+            in_halves(ids[start : start + SERVED_AT_ONCE], lambda some: self._serve_some(some, tenants), self._hold)
 
     def _serve_some(self, ticket_ids: Sequence[UUID], tenants: Mapping[UUID, UUID]) -> list[UUID]:
         served = serve(ticket_ids, menus_of({tenants[id_] for id_ in ticket_ids}))
@@ -163,12 +168,13 @@ class Lookout:
         """They go on waiting, and it is tried again; the log is told once."""
         meters.unserved.labels(code).inc()
         self._held[ticket_id] = monotonic() + HOLD_SECONDS
+        self._left_out.add(ticket_id)
         if tenant_id not in self._without:
             self._without.add(tenant_id)
             log.error("no_personality_for_waiting", tenant_id=str(tenant_id), code=code)
 
     def _hold(self, ticket_id: UUID, error: Exception) -> None:
-        self._held[ticket_id] = monotonic() + HOLD_SECONDS
+        self._held[ticket_id] = monotonic() + (HOLD_SECONDS if isinstance(error, EXPECTED) else BAN_SECONDS)
         if isinstance(error, IntegrityError):
             catalogue.forget()  # the personality may be gone
             meters.unserved.labels("gone").inc()
@@ -187,7 +193,10 @@ class Lookout:
         if self._talking.known:
             self._propose(
                 self._without_blocked(
-                    self._talking, lambda banned: pair_up(choosers, self._talking, now=now, banned=banned)
+                    self._talking,
+                    lambda banned, done: pair_up(
+                        [one for one in choosers if one.ticket_id not in done], self._talking, now=now, banned=banned
+                    ),
                 )
             )
 
@@ -199,26 +208,31 @@ class Lookout:
             now, none = database_now(), timedelta(0)
             self._propose(
                 self._without_blocked(
-                    self._talking, lambda banned: pair_off(self._talking, now=now, timeout=none, banned=banned)
+                    self._talking, lambda banned, _: pair_off(self._talking, now=now, timeout=none, banned=banned)
                 )
             )
 
     def _propose(self, found: Sequence[Found]) -> None:
-        for one, other in found[:ASKED_AT_ONCE]:
-            try:
-                propose(Pair(one.ticket_id, other.ticket_id), versions=(one.version, other.version))
-            except IntegrityError:  # one of them is being erased
-                self._banned[_people((one, other))] = monotonic() + BAN_SECONDS
+        for pair in found[:ASKED_AT_ONCE]:
+            in_halves([pair], _ask_these, self._ban)
 
     # From time to time --------------------------------------------------------------------------------
 
-    def _sweep(self, waiting: Sequence[Waiting]) -> None:
+    def _settle(self) -> None:
+        """What there is no time for is left to the next look; what fails, to `settle_all`."""
+        ended, self._ended = self._ended, set()
+        while ended and settle_after(ended):
+            if monotonic() > self._ends_at:
+                self._ended = ended
+                return
+
+    def _sweep(self) -> None:
         if self._is_time("talking", TALKING_SECONDS):
-            self._ask_among()
+            do_apart(self._ask_among)
         if self._is_time("proposals", PROPOSALS_SECONDS):
-            expire_proposals()
+            do_apart(expire_proposals)
         if self._is_time("settle", SETTLE_SECONDS):
-            settle_all()
+            do_apart(settle_all)
 
     def _is_time(self, what: str, seconds: float) -> bool:
         now = monotonic()
@@ -232,80 +246,15 @@ class Lookout:
         self._banned = {pair: until for pair, until in self._banned.items() if until > now}
 
 
-# Single steps -----------------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def meet(found: Sequence[Found]) -> list[Found]:
-    """Let those of these pairs meet who both still wait, as they were seen. Gives them.
-
-    Whom another process is at is left to it. Raises Moved; IntegrityError when somebody is being erased.
-    """
-    locked = lock_tied([one.ticket_id for pair in found for one in pair], is_patient=False)
-
-    def is_as_seen(one: Candidate) -> bool:
-        row = locked.get(one.ticket_id)
-        return row is not None and row.version == one.version and row.status == Status.WAITING and not row.closed_at
-
-    there = [pair for pair in found if all(map(is_as_seen, pair))]
-    blocked = blocks_among({one.end_user_id for pair in there for one in pair}) if there else set()
-    met = [pair for pair in there if _people(pair) not in blocked]
-    if met:
-        pairs = [Pair(one.ticket_id, other.ticket_id) for one, other in met]
-        open_rooms(pairs, locked, now=database_now())
-    return met
-
-
-@transaction.atomic
-def expire(ticket_ids: Sequence[UUID]) -> list[UUID]:
-    """Close the tickets of those who wait and are gone. Whom somebody is at is there after all. Raises Moved."""
-    locked = lock_tied(ticket_ids, is_patient=False)
-    now = database_now()
-    gone = [
-        row
-        for id_ in ticket_ids
-        if (row := locked.get(id_)) is not None
-        and row.status == Status.WAITING
-        and row.closed_at is None
-        and is_gone(row.seen_at, row.deadline, now)
+def _ask_these(found: Sequence[Found]) -> list[Found]:
+    return [
+        (one, other)
+        for one, other in found
+        if propose(Pair(one.ticket_id, other.ticket_id), versions=(one.version, other.version))
     ]
-    for row in gone:
-        close(row, locked, now=now, reason="not_seen", status=Status.EXPIRED)
-    return [row.id for row in gone]
-
-
-def is_gone(seen_at: datetime, deadline: datetime, now: datetime) -> bool:
-    """Whether somebody who waits is not here any more. Who was here when they were due gets what is due to them."""
-    return min(now, deadline) - seen_at > UNSEEN or now - seen_at > FORGOTTEN + UNSEEN
-
-
-def _is_gone(one: Waiting) -> bool:
-    return is_gone(one.seen_at, one.deadline, one.now)
-
-
-def _people(pair: Found) -> frozenset[UUID]:
-    return frozenset(one.end_user_id for one in pair)
 
 
 def _sorted_out(found: Sequence[Found], due: Collection[UUID]) -> tuple[list[Found], list[Found]]:
     """Those pairs in which somebody is due, and the others."""
     urgent = [pair for pair in found if any(one.ticket_id in due for one in pair)]
-    return urgent, [pair for pair in found if pair not in urgent]
-
-
-def _in_halves(
-    items: Sequence[T], work: Callable[[Sequence[T]], list[T]], give_up: Callable[[T, Exception], None]
-) -> list[T]:
-    """Do it for all at once; where that fails, for each half of them, so that one who is gone holds up nobody."""
-    try:
-        return work(items)
-    except (Moved, IntegrityError) as error:
-        if len(items) == 1:
-            give_up(items[0], error)
-            return []
-    middle = len(items) // 2
-    return _in_halves(items[:middle], work, give_up) + _in_halves(items[middle:], work, give_up)
-
-
-def _ignore(item: object, error: Exception) -> None:
-    """It is tried again at the next look."""
+    return urgent, [pair for pair in found if all(one.ticket_id not in due for one in pair)]

@@ -14,7 +14,8 @@ from django.db.models.functions import Coalesce
 from chatify.accounts.models import EndUser
 from chatify.common.errors import NotFound
 from chatify.matchmaking.models import Block, MatchProposal, MatchTicket
-from chatify.matchmaking.tickets import Moved, State, Status, Tickets, tell, withdraw
+from chatify.matchmaking.preferences import band_of
+from chatify.matchmaking.tickets import Moved, State, Status, Tickets, change, tell, withdraw
 from sessions.actions import hand_over
 from sessions.models import ChatSession
 from sessions.starting import new_human_room, save_chat_sessions
@@ -89,6 +90,19 @@ def write_each(tickets: Collection[MatchTicket], field: str, **changes: object) 
     ids = Case(*[When(id=one.id, then=Value(getattr(one, field))) for one in tickets])
     versions = Case(*[When(id=one.id, then=Value(one.version)) for one in tickets])
     return MatchTicket.objects.filter(where).update(**{field: ids, "version": versions}, **changes)
+
+
+def correct_bands(tickets: Collection[MatchTicket], locked: Tickets, *, now: datetime) -> set[UUID]:
+    """Write to locked tickets in which age band their people are by now. Gives those that were in another one.
+
+    What their people were asked meanwhile is withdrawn. Raises Moved.
+    """
+    ages = dict(EndUser.objects.filter(id__in=[one.end_user_id for one in tickets]).values_list("id", "age"))
+    moved = [one for one in tickets if one.end_user_id in ages and band_of(ages[one.end_user_id]) != one.band]
+    withdraw(moved, locked, now=now)
+    for one in moved:
+        change(one, band=band_of(ages[one.end_user_id]))
+    return {one.id for one in moved}
 
 
 # Blocks -------------------------------------------------------------------------------------------

@@ -20,6 +20,9 @@ wait = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2, 4, 6, 8, 10, 12, 16, 32, 64, 256),
 )
 unserved = Counter("chatify_match_unserved_total", "Tries to find a personality that failed.", ["code"])
+failures = Counter(
+    "chatify_match_failures_total", "Steps of a look that failed for one ticket, or two, by what nobody expected."
+)
 look = Histogram(
     "chatify_match_look_seconds", "How long one look at the queue took.", buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 1, 4)
 )

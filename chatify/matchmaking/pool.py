@@ -1,29 +1,37 @@
 """Who is there to be met, indexed so that a thousand people find each other without each being compared with each.
 
-Pure. A chooser is compared with who shares an interest with them, and with the first few of each kind of people: all of
-a kind agree or disagree with the chooser alike, so the one of them who has waited for longest goes before the others.
+Pure. A chooser is compared with the first few who share an interest with them, and with the first of each kind of
+people: all of a kind who speak a language agree or disagree with the chooser alike, so the one of them who has waited
+for longest goes before the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import islice, product, starmap
 from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
 from chatify.matchmaking.pairing import Candidate, Stage, fit, may_meet, stage_of
 
+COMPARED = 30
+"""Of so many people who share an interest, those who have waited for longest, the one who suits best is taken: with
+all of a full queue nobody could be compared in time."""
+
 Banned = Collection[frozenset[UUID]]
 """Pairs of end users who do not meet."""
 
 Shelf = dict[UUID, Candidate]
 
+Place = tuple["Kind", str | None, str | None]
+"""Where a shelf is: kind, language (None: any) and interest (None: any, or none)."""
+
 
 class Kind(NamedTuple):
-    """What all people of one kind have in common, as far as their interests do not matter."""
+    """What all people of one kind have in common, as far as their language and interests do not matter."""
 
-    language: str
     is_language_strict: bool
     is_interests_strict: bool
     has_interests: bool
@@ -31,39 +39,66 @@ class Kind(NamedTuple):
     @classmethod
     def of(cls, one: Candidate) -> Kind:
         """Somebody's."""
-        return cls(one.language, one.is_language_strict, one.is_interests_strict, bool(one.interests))
+        return cls(one.is_language_strict, one.is_interests_strict, bool(one.interests))
 
-    def suits(self, chooser: Candidate, stage: Stage) -> bool:
-        """Whether a chooser agrees with all of this kind, whatever their interests are."""
-        is_language = stage < Stage.ANYBODY or chooser.is_language_strict or self.is_language_strict
-        if is_language and chooser.language and self.language and chooser.language != self.language:
-            return False
-        is_interest = stage == Stage.SHARING or chooser.is_interests_strict or self.is_interests_strict
-        return not (is_interest and chooser.interests and self.has_interests)
+    def languages_for(self, chooser: Candidate, stage: Stage) -> tuple[str | None, ...]:
+        """On whose shelves there are all of this kind with whom a chooser agrees about the language, and who speak as
+        they do on one of their own. None: of people of any language."""
+        if not chooser.language:
+            return (None,)
+        is_asked = stage < Stage.ANYBODY or chooser.is_language_strict or self.is_language_strict
+        return (chooser.language, "" if is_asked else None)
+
+    def is_for(self, chooser: Candidate, stage: Stage) -> bool:
+        """Whether a chooser agrees with all of this kind about interests, whatever theirs are."""
+        is_asked = stage == Stage.SHARING or chooser.is_interests_strict or self.is_interests_strict
+        return not (is_asked and chooser.interests and self.has_interests)
+
+
+KINDS = tuple(starmap(Kind, product((False, True), repeat=3)))
 
 
 class _Band:
-    """Those of one tenant and age band, each shelf in the order in which they came."""
+    """Those of one tenant and age band, each shelf in the order in which they came.
+
+    Everybody is on a shelf of their language and on one of any language (None), and on such two for each interest:
+    so it costs nothing that there are as many languages and interests as people can type.
+    """
 
     def __init__(self) -> None:
-        self.kinds: dict[Kind, Shelf] = {}
-        self.sharing: dict[str, Shelf] = {}
+        self.shelves: dict[Place, Shelf] = {}
 
-    def shelves_of(self, one: Candidate) -> Iterator[Shelf]:
-        yield self.kinds.setdefault(Kind.of(one), {})
-        for interest in one.interests:
-            yield self.sharing.setdefault(interest, {})
+    def put(self, one: Candidate) -> None:
+        for place in _places_of(one):
+            self.shelves.setdefault(place, {})[one.ticket_id] = one
 
     def remove(self, one: Candidate) -> None:
         """Shelves that are empty go, too: interests are whatever people type."""
-        kind = Kind.of(one)
-        self.kinds[kind].pop(one.ticket_id)
-        if not self.kinds[kind]:
-            del self.kinds[kind]
-        for interest in one.interests:
-            self.sharing[interest].pop(one.ticket_id)
-            if not self.sharing[interest]:
-                del self.sharing[interest]
+        for place in _places_of(one):
+            self.shelves[place].pop(one.ticket_id)
+            if not self.shelves[place]:
+                del self.shelves[place]
+
+    def agreeing(self, chooser: Candidate, stage: Stage) -> Iterator[Shelf]:
+        """Shelves of people with whom a chooser agrees, whatever their interests are: all on one suit alike."""
+        for kind in KINDS:
+            if kind.is_for(chooser, stage):
+                yield from self._shelves(kind, chooser, stage, None)
+
+    def sharing(self, chooser: Candidate, stage: Stage) -> Iterator[Shelf]:
+        """Shelves of people who share an interest with a chooser, and agree about the language."""
+        for kind, interest in product(KINDS, chooser.interests):
+            yield from self._shelves(kind, chooser, stage, interest)
+
+    def _shelves(self, kind: Kind, chooser: Candidate, stage: Stage, interest: str | None) -> Iterator[Shelf]:
+        for language in kind.languages_for(chooser, stage):
+            shelf = self.shelves.get((kind, language, interest))
+            if shelf is not None:
+                yield shelf
+
+
+def _places_of(one: Candidate) -> Iterator[Place]:
+    return product((Kind.of(one),), (one.language, None), (None, *one.interests))
 
 
 class Pool:
@@ -86,8 +121,7 @@ class Pool:
             self.known, self._bands = {}, {}  # shelves are in order by being filled in order
         for one in in_order:
             self.known[one.ticket_id] = one
-            for shelf in self._bands.setdefault((one.tenant_id, one.band), _Band()).shelves_of(one):
-                shelf[one.ticket_id] = one
+            self._bands.setdefault((one.tenant_id, one.band), _Band()).put(one)
             self._last = one.rank
 
     def drop(self, ticket_id: UUID) -> None:
@@ -96,7 +130,7 @@ class Pool:
         if one is not None:
             band = self._bands[one.tenant_id, one.band]
             band.remove(one)
-            if not band.kinds:
+            if not band.shelves:
                 del self._bands[one.tenant_id, one.band]
 
     def best_for(self, chooser: Candidate, stage: Stage, now: datetime, banned: Banned = ()) -> Candidate | None:
@@ -109,17 +143,11 @@ class Pool:
             is_banned = bool(banned) and frozenset((chooser.end_user_id, other.end_user_id)) in banned
             return not is_banned and may_meet(chooser, other, stage, now)
 
-        sharing = {id_: one for interest in chooser.interests for id_, one in band.sharing.get(interest, {}).items()}
-        found = [one for one in sharing.values() if is_possible(one)]
-        for kind, shelf in band.kinds.items():
-            if kind.suits(chooser, stage):
-                found.extend(_first(one for one in shelf.values() if is_possible(one)))
-        return min(found, key=lambda one: (-fit(chooser, one), one.rank), default=None)
-
-
-def _first(candidates: Iterator[Candidate]) -> list[Candidate]:
-    one = next(candidates, None)
-    return [] if one is None else [one]
+        found: Shelf = {}
+        for shelves, number in ((band.sharing(chooser, stage), COMPARED), (band.agreeing(chooser, stage), 1)):
+            for shelf in shelves:
+                found.update((one.ticket_id, one) for one in islice(filter(is_possible, shelf.values()), number))
+        return min(found.values(), key=lambda one: (-fit(chooser, one), one.rank), default=None)
 
 
 def pair_off(

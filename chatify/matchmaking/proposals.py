@@ -6,12 +6,14 @@ they meet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 from chatify.common.errors import Conflict, NotFound
-from chatify.matchmaking.meeting import Pair, blocks_among, open_rooms
+from chatify.matchmaking.candidates import ASKED_WHILE_SEEN
+from chatify.matchmaking.meeting import Pair, blocks_among, correct_bands, open_rooms
 from chatify.matchmaking.models import MatchProposal, MatchTicket
 from chatify.matchmaking.tickets import (
     State,
@@ -23,7 +25,9 @@ from chatify.matchmaking.tickets import (
     in_one_go,
     lock_tied,
     tell,
+    withdraw,
 )
+from sessions.models import ChatSession
 
 PROPOSAL = timedelta(seconds=20)
 """For so long a question is open."""
@@ -47,6 +51,8 @@ def _propose(pair: Pair, versions: tuple[int, int]) -> bool:
     if len(locked) != len(pair) or blocks_among({one.end_user_id for one in tickets}):
         return False
     now = database_now()
+    if correct_bands(tickets, locked, now=now) or tickets[0].band != tickets[1].band:
+        return False
     proposal = MatchProposal.objects.create(
         tenant_id=tickets[0].tenant_id,
         first=tickets[0],
@@ -71,27 +77,49 @@ def accept(*, ticket_id: UUID, proposal_id: UUID) -> None:
 
     Once is enough. Raises NotFound, Conflict (`proposal_closed`).
     """
-    in_one_go(partial(_accept, ticket_id, proposal_id))
+    if not in_one_go(partial(_accept, ticket_id, proposal_id)):
+        raise _closed()
 
 
-def _accept(ticket_id: UUID, proposal_id: UUID) -> None:
+def _accept(ticket_id: UUID, proposal_id: UUID) -> bool:
+    """False when the two may not meet any more, by which the question is over: that is to be committed."""
     proposal, locked = _lock_proposal(ticket_id, proposal_id)
     now = database_now()
     if proposal.state == State.ACCEPTED and locked[ticket_id].closed_at is None:
-        return
+        return True
     if proposal.state != State.OPEN or proposal.expires_at <= now:
         raise _closed()
     pair = Pair(proposal.first_id, proposal.second_id)
     if not all(id_ in locked for id_ in pair):
         raise _closed()  # the other one is being erased
-    if blocks_among({locked[id_].end_user_id for id_ in pair}):
-        raise _closed()
     _say(proposal, ticket_id, True)
+    is_agreed = proposal.is_first_willing and proposal.is_second_willing
+    tickets = [locked[id_] for id_ in pair]
+    other = next(one for one in tickets if one.id != ticket_id)
+    if not _may_still_meet(tickets, locked, now) or (is_agreed and not _is_here(other, now)):
+        withdraw(tickets, locked, now=now)
+        return False
     proposal.save(update_fields=["is_first_willing", "is_second_willing"])
-    if proposal.is_first_willing and proposal.is_second_willing:
+    if is_agreed:
         open_rooms([pair], locked, now=now, accepted=proposal.id)
     else:
         change(locked[ticket_id])
+    return True
+
+
+def _may_still_meet(tickets: Sequence[MatchTicket], locked: Tickets, now: datetime) -> bool:
+    """Neither has blocked the other, or has come to another age band, since they were asked."""
+    if blocks_among({one.end_user_id for one in tickets}) or correct_bands(tickets, locked, now=now):
+        return False
+    return len({one.band for one in tickets}) == 1
+
+
+def _is_here(ticket: MatchTicket, now: datetime) -> bool:
+    """Whether somebody was seen, or wrote, so lately that another one may be sent to them."""
+    since = now - ASKED_WHILE_SEEN
+    if ticket.seen_at > since or ticket.chat_session_id is None:
+        return ticket.seen_at > since
+    return ChatSession.objects.filter(id=ticket.chat_session_id, last_activity__gt=since).exists()
 
 
 def stay(*, ticket_id: UUID, proposal_id: UUID) -> None:

@@ -18,6 +18,7 @@ from chatify.common.errors import AgeRestricted, Conflict, InvalidInput, NotFoun
 from chatify.matchmaking import proposals
 from chatify.matchmaking.access import OBJECT_RELATED, get_ticket, live_ticket_of
 from chatify.matchmaking.leaving import let_go, settle
+from chatify.matchmaking.meeting import correct_bands
 from chatify.matchmaking.models import MatchTicket
 from chatify.matchmaking.preferences import Preferences, band_of, clean_interests
 from chatify.matchmaking.rooms import REPEAT
@@ -72,7 +73,17 @@ def _join(
     if known is None:  # that of another call, and closed at once
         raise Moved
     heartbeat(ticket_ids=[known.id])
+    if known.status != Status.MATCHED_HUMAN and known.band != band_of(end_user.age):
+        _correct_band(known.id)
+        known = _read(known.id)
     return known, False
+
+
+def _correct_band(ticket_id: UUID) -> None:
+    """The age was told only now, or anew: that goes before what is known from the first call."""
+    ticket, locked = lock_one(ticket_id)
+    if ticket.closed_at is None and ticket.status != Status.MATCHED_HUMAN:
+        correct_bands([ticket], locked, now=database_now())
 
 
 def _new_ticket(end_user: EndUser, preferences: Preferences) -> MatchTicket:

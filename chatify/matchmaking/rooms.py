@@ -15,7 +15,7 @@ from chatify.accounts.principal import Principal
 from chatify.common.errors import Conflict, InvalidInput, NotFound
 from chatify.matchmaking.access import get_block
 from chatify.matchmaking.models import Block, MatchTicket, Report
-from chatify.matchmaking.tickets import Tickets, close, database_now, in_one_go, lock_tied
+from chatify.matchmaking.tickets import Tickets, close, database_now, in_one_go, lock_tied, withdraw
 from sessions.access import get_chat_session
 from sessions.actions import end_chat_session
 from sessions.models import ChatSession
@@ -89,7 +89,10 @@ def _block(room: ChatSession, blocker: UUID | None) -> Block:
     made, _ = Block.objects.get_or_create(
         blocker_id=blocker, blocked=blocked, defaults={"tenant_id": room.tenant_id, "name": blocked.name}
     )
-    shared = [one.room_id for one in locked.values() if one.room_id and one.end_user_id in (blocker, blocked.id)]
+    both = [one for one in locked.values() if one.end_user_id in (blocker, blocked.id)]
+    asked = [one.proposal_id for one in both]
+    withdraw([one for one in both if asked.count(one.proposal_id) > 1], locked, now=database_now())
+    shared = [one.room_id for one in both]
     for room_id in {room.id, *(id_ for id_ in shared if shared.count(id_) > 1 and id_ is not None)}:
         end_room(room_id, locked, leaver=blocker)
     return made

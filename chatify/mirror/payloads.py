@@ -15,7 +15,6 @@ from chatify.events.models import OutboxRow
 from chatify.mirror.comparing import sign
 from chatify.mirror.paths import DocKey, Kind, Place
 from chatify.safety import mask
-from sessions.access import people_of
 from sessions.models import ChatSession, Message, Summary
 from sessions.objects import Names, sender_object
 from templates_app.models import PromptTemplate
@@ -153,7 +152,7 @@ def mirrored_chat_sessions() -> QuerySet[ChatSession]:
 def _read_chat_sessions(keys: Collection[DocKey]) -> Mapping[DocKey, Payload | None]:
     summaries = Summary.objects.filter(chat_session=OuterRef("pk")).order_by("-from_seq").values("text")
     mirrored = mirrored_chat_sessions().filter(id__in=[key.id for key in keys])
-    rows: Any = mirrored.select_related("end_user", "partner", "tenant", "template", "version")
+    rows: Any = mirrored.select_related("end_user", "tenant", "template", "version")
     rows = rows.annotate(summary=Subquery(summaries[:1]))
     return {DocKey(Kind.CHAT_SESSION, row.tenant_id, row.id): _chat_session_payload(row, row.summary) for row in rows}
 
@@ -161,8 +160,7 @@ def _read_chat_sessions(keys: Collection[DocKey]) -> Mapping[DocKey, Payload | N
 def _chat_session_payload(row: ChatSession, summary: str | None) -> Payload:
     return {
         "session_id": str(row.id),
-        "user_id": row.end_user.external_id,
-        "user_ids": _user_ids(row),
+        "user_id": _reader_of(row),
         "tenant": row.tenant.slug,
         "template_type": row.template.slug if row.template else None,
         "template_version": row.version.number if row.version else None,
@@ -189,7 +187,7 @@ def _read_messages(keys: Collection[DocKey]) -> Mapping[DocKey, Payload | None]:
     rows = (
         _mirrored_messages()
         .filter(id__in=[key.id for key in keys])
-        .select_related("chat_session__end_user", "chat_session__partner", "chat_session__tenant")
+        .select_related("chat_session__end_user", "chat_session__tenant")
     )
     return {DocKey(Kind.MESSAGE, row.tenant_id, row.id, row.chat_session_id): _message_payload(row) for row in rows}
 
@@ -197,8 +195,7 @@ def _read_messages(keys: Collection[DocKey]) -> Mapping[DocKey, Payload | None]:
 def _message_payload(row: Message) -> Payload:
     return {
         "session_id": str(row.chat_session_id),
-        "user_id": row.chat_session.end_user.external_id,
-        "user_ids": _user_ids(row.chat_session),
+        "user_id": _reader_of(row.chat_session),
         "tenant": row.chat_session.tenant.slug,
         "seq": row.seq,
         "role": row.role,
@@ -211,9 +208,9 @@ def _message_payload(row: Message) -> Payload:
     }
 
 
-def _user_ids(chat_session: ChatSession) -> list[str]:
-    """Who may read it: the user, and in a room the second person, whose messages have the role `human`."""
-    return [one.external_id for one in people_of(chat_session)]
+def _reader_of(chat_session: ChatSession) -> str | None:
+    """The `external_id` of who may read it. Nobody may read a room: each of the two would learn who the other is."""
+    return chat_session.end_user.external_id if chat_session.partner_id is None else None
 
 
 def utc_day(time: datetime) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 from chatify.accounts.principal import Principal
 from chatify.common.errors import Conflict, InvalidInput
 from chatify.common.threads import in_db_thread
+from chatify.limits.budgets import Budget, budgets
 from chatify.realtime.entry import spend_request
 from chatify.realtime.frames import ClientFrame, Ping
 from chatify.realtime.outgoing import MAX_WAITING, Outgoing
@@ -31,6 +32,9 @@ from chatify.turns.runtime import Runtime
 from sessions.access import get_chat_session, get_message
 from sessions.actions import give_feedback
 from sessions.personalities import decline_suggestion, switch_personality
+
+TYPING = Budget("typing", 120, 60, "typing frames of one person")
+"""Each goes to all who follow, in every process."""
 
 
 class Socket(Follower, Protocol):
@@ -98,6 +102,7 @@ async def _sync(socket: Socket, frame: Sync) -> None:
 
 
 async def _typing(socket: Socket, frame: TypingStart | TypingStop) -> None:
+    await in_db_thread(budgets().spend, TYPING, socket.end_user_id)
     event = {"type": frame.type} | ({"role": socket.role} if socket.is_room else {})
     room = socket.runtime.hub.rooms.get(socket.chat_session_id)
     if room is not None:

@@ -102,7 +102,7 @@ def _parse(text: str) -> URL:
         raise _bad_url(f"At most {MAX_URL} characters of ASCII are expected, without spaces; names as xn--....")
     try:
         url = URL(text)
-        url.port  # noqa: B018  (reading it is what checks it)
+        url.host, url.port  # noqa: B018  (reading them is what checks them)
     except ValueError:
         raise _bad_url("This is no URL.") from None
     return url

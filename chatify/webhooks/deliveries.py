@@ -32,6 +32,9 @@ KEPT = timedelta(days=30)
 PURGED_AT_ONCE = 1000
 LOGGED = 20
 USER_AGENT = "Chatify-Webhooks/1"
+NOT_MADE = "It could not be made."
+EXACTLY = timedelta(milliseconds=1)
+"""How exactly SQLite writes what time it is."""
 
 State = WebhookDelivery.State
 log = structlog.get_logger(__name__)
@@ -79,7 +82,7 @@ def prepare(delivery_id: UUID) -> Ready | None:
         return None
     payload = payload_of(delivery)
     if payload is None:
-        _drop(delivery)
+        drop(delivery)
         return None
     try:
         return Ready(delivery, _call(delivery, orjson.dumps(payload)))
@@ -99,10 +102,11 @@ def _call(delivery: WebhookDelivery, body: bytes) -> Call:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": sign(delivery.endpoint, delivery.webhook_id, now, body.decode()),
     }
-    return Call(delivery.endpoint.url, headers, body)
+    return Call(delivery.endpoint.url, headers, body, delivery.tenant_id)
 
 
-def _drop(delivery: WebhookDelivery) -> None:
+def drop(delivery: WebhookDelivery) -> None:
+    """There is nothing to tell any more."""
     mine = WebhookDelivery.objects.filter(id=delivery.id, state=State.PENDING)
     if mine.update(state=State.DROPPED, error="What it was about is gone."):
         meters.deliveries.labels("dropped").inc()
@@ -121,13 +125,35 @@ def settle(delivery: WebhookDelivery, answer: Answer) -> str:
 
     Nothing is written when somebody else has settled it, or wants it sent once more: then it is.
     """
-    state, changes = _outcome(delivery, answer)
-    mine = WebhookDelivery.objects.filter(id=delivery.id, state=State.PENDING, attempts=delivery.attempts)
-    if not mine.update(**changes):
+    state = _write(delivery, answer)
+    if state is None:
         return State.PENDING
-    meters.deliveries.labels("retried" if state == State.PENDING else state).inc()
     if delivery.event != TEST:
         _note_health(delivery.endpoint, answer)
+    return state
+
+
+def hold_up(delivery_id: UUID) -> None:
+    """It could be neither made nor settled, by a fault of ours: it is tried again later, as if it had not arrived."""
+    delivery = WebhookDelivery.objects.filter(id=delivery_id, state=State.PENDING).first()
+    if delivery is not None:
+        _write(delivery, Answer(error=NOT_MADE))
+
+
+def _write(delivery: WebhookDelivery, answer: Answer) -> str | None:
+    """The state that it has by that; None when it is not any more what was sent."""
+    state, changes = _outcome(delivery, answer)
+    # One that was given up while it was on its way has arrived all the same.
+    states = [State.PENDING, State.FAILED] if answer.is_ok else [State.PENDING]
+    as_read = WebhookDelivery.objects.filter(
+        id=delivery.id,
+        state__in=states,
+        attempts=delivery.attempts,
+        next_attempt_at__lte=delivery.next_attempt_at + EXACTLY,  # later: somebody wants it sent once more
+    )
+    if not as_read.update(**changes):
+        return None
+    meters.deliveries.labels("retried" if state == State.PENDING else state).inc()
     return state
 
 
@@ -154,8 +180,7 @@ def _outcome(delivery: WebhookDelivery, answer: Answer) -> tuple[str, dict[str, 
 def _note_health(endpoint: WebhookEndpoint, answer: Answer) -> None:
     row = WebhookEndpoint.objects.filter(id=endpoint.id)
     if answer.is_ok:
-        if endpoint.failing_since is not None:
-            row.update(failing_since=None)
+        row.exclude(failing_since=None).update(failing_since=None)  # it may have begun while this was on its way
     elif answer.is_gone:
         disable_endpoint(endpoint_id=endpoint.id, reason="It answered 410: it wants nothing any more.")
     elif endpoint.failing_since is None:

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
-from chatify.webhooks.deliveries import due_of, endpoints_with_due, prepare, settle
+from chatify.webhooks.deliveries import due_of, endpoints_with_due, hold_up, prepare, settle
 from chatify.webhooks.fanout import ROWS_AT_ONCE, fan_out
 from chatify.webhooks.sending import Sender
 
@@ -128,6 +128,15 @@ class Deliverer:
         self._is_free()
 
     async def _deliver(self, delivery_id: UUID) -> None:
+        try:
+            await self._send(delivery_id)
+        except (OperationalError, InterfaceError):  # the database is away: looking fails, too, and backs off
+            raise
+        except Exception:  # whatever is wrong with this one: it must not come up again and again before the others
+            log.exception("webhook_delivery_failed", delivery=str(delivery_id))
+            await self.in_thread(hold_up, delivery_id)
+
+    async def _send(self, delivery_id: UUID) -> None:
         ready = await self.in_thread(prepare, delivery_id)
         if ready is None or not self._may_go_on():
             return

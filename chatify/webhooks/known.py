@@ -12,6 +12,9 @@ from chatify.webhooks.names import NAMES
 
 KEPT_SECONDS = 1.0
 
+STALE_SECONDS = 5 * KEPT_SECONDS
+"""So old it is when whoever reads it again and again has not begun, or is stuck: then it is read on the way."""
+
 
 class Known:
     """What the active endpoints of existing tenants ask for, as it was at most so many seconds ago."""
@@ -24,8 +27,8 @@ class Known:
         self._lock = Lock()
 
     def is_any(self) -> bool:
-        """Whether there is any endpoint at all."""
-        if not self.is_kept:
+        """Whether there is any endpoint at all. May read the database."""
+        if not self.is_kept or monotonic() - self._read_at > STALE_SECONDS:
             self.refresh()
         return bool(self._wanted)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import DatabaseError
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily
@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from chatify.events.models import OutboxRow
 from chatify.webhooks.known import known
-from chatify.webhooks.models import WebhookDelivery
+from chatify.webhooks.models import WebhookDelivery, WebhookEndpoint
 from chatify.webhooks.sink import NAME
 
 MOST_COUNTED = 100_000
@@ -34,20 +34,33 @@ class Backlog(NamedTuple):
 
     waiting: int
     lag_seconds: float
-    """How long the oldest that is due has been so, without those of endpoints that fail."""
+    """How long the oldest that is due has been so, without those of endpoints that fail, and of those that are
+    slow: what is sent to them waits its turn."""
 
 
 def read_backlog() -> Backlog:
     """What waits: events, and deliveries that are due or will be tried again."""
     rows = OutboxRow.objects.filter(sink=NAME, state=OutboxRow.State.PENDING)
     pending = WebhookDelivery.objects.filter(state=WebhookDelivery.State.PENDING)
-    is_well = Q(endpoint__is_active=True, endpoint__failing_since=None, tenant__deleted_at=None)
     since = [
         rows.order_by("id").values_list("created_at", flat=True).first(),
-        pending.filter(is_well).order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first(),
+        _due_since(pending.filter(endpoint__is_active=True, endpoint__failing_since=None, tenant__deleted_at=None)),
     ]
     waiting = rows[:MOST_COUNTED].count() + pending[:MOST_COUNTED].count()
     return Backlog(waiting, max(map(_seconds_since, since)))
+
+
+def _due_since(rows: QuerySet[WebhookDelivery]) -> datetime | None:
+    """Since when the oldest is due that nobody is at."""
+    moments = rows.order_by("next_attempt_at").values_list("next_attempt_at", flat=True)
+    found = moments.first()
+    if _seconds_since(found) <= BEHIND_SECONDS:
+        return found
+    recent = timezone.now() - timedelta(seconds=BEHIND_SECONDS)
+    mine = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"))
+    overdue = mine.filter(state=WebhookDelivery.State.PENDING, next_attempt_at__lt=recent)
+    left = WebhookEndpoint.objects.filter(Exists(overdue)).exclude(Exists(mine.filter(attempted_at__gte=recent)))
+    return moments.filter(Q(endpoint__in=list(left)) | Q(next_attempt_at__gte=recent)).first()
 
 
 def check_backlog() -> str:

@@ -84,7 +84,6 @@ def _session_row(delivery: WebhookDelivery) -> ChatSession | None:
 
 
 def _session_object(row: ChatSession, ticket: MatchTicket | None = None) -> Data:
-    """As an API key sees it, or the person of a ticket."""
+    """As an API key sees it, or the person of a ticket; without its title, which may be what somebody has written."""
     told = chat_session_object(row, ws_base="", viewer=ticket.end_user_id if ticket else None)
-    told["title"] = mask(row.title)
-    return {name: value for name, value in told.items() if name != "ws_url"}
+    return {name: value for name, value in told.items() if name not in ("ws_url", "title")}

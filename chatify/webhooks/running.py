@@ -108,7 +108,7 @@ class Running:
         return seconds
 
     async def _look(self, deliverer: Deliverer) -> float:
-        if not known.is_any() and monotonic() - self._looked_at < CLEAR_SECONDS:
+        if not known.was_any() and monotonic() - self._looked_at < CLEAR_SECONDS:
             return IDLE_SECONDS
         if not await deliverer.in_thread(self._is_ours):
             deliverer.drop_queues()

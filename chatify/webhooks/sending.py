@@ -6,7 +6,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -21,25 +21,26 @@ from yarl import URL
 
 from chatify.common.errors import InvalidInput
 from chatify.webhooks.addresses import NotAllowed, check_addresses, check_url, is_allowed
+from chatify.webhooks.lookups import Lookups
 from chatify.webhooks.schedule import seconds_of
 
 TOTAL_SECONDS = 15.0
 CONNECT_SECONDS = 5.0
 DRAIN_SECONDS = 2.0
 MOST_READ = 64 * 1024
-RESOLVERS = 64
-"""A name server that does not answer keeps a thread for half a minute: others must find one, too."""
 
 _scheme: ContextVar[str] = ContextVar("scheme")
+_tenant: ContextVar[UUID | None] = ContextVar("tenant")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is sent, and where to."""
+    """What is sent, where to, and for whom."""
 
     url: str
     headers: Mapping[str, str]
     body: bytes
+    tenant_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,10 @@ class Sender:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
-        self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="webhook-names")
 
     async def __aenter__(self) -> Sender:
         connector = aiohttp.TCPConnector(
-            resolver=_Resolver(self._threads), use_dns_cache=False, force_close=True, limit=0,
+            resolver=_Resolver(Lookups()), use_dns_cache=False, force_close=True, limit=0,
             socket_factory=_checked_socket, ssl=self._tls or True,
         )  # fmt: skip
         self._session = aiohttp.ClientSession(
@@ -88,7 +88,6 @@ class Sender:
     async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             await self._session.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def send(self, call: Call) -> Answer:
         """Send it once. Whatever goes wrong is in the answer, in words that tell nothing of our network."""
@@ -104,6 +103,7 @@ class Sender:
     async def _post(self, url: URL, call: Call) -> tuple[int, str, float | None]:
         assert self._session is not None
         _scheme.set(url.scheme)
+        _tenant.set(call.tenant_id)
         async with self._session.post(
             url, data=call.body, headers=dict(call.headers), allow_redirects=False
         ) as response:  # fmt: skip
@@ -124,16 +124,13 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
 class _Resolver(AbstractResolver):
     """Looks a name up once, and gives its addresses only if all of them may be connected to."""
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        self._threads = threads
+    def __init__(self, lookups: Lookups) -> None:
+        self._lookups = lookups
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-        )
+        found = await self._lookups.find(_tenant.get(), host, port, family)
         check_addresses([str(address[0]) for *_, address in found], _scheme.get())
         return [
             ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=_NUMERIC)

@@ -58,7 +58,7 @@ class Lobby:
 
     def _run(self, name: str) -> Process:
         env = {
-            **self._secrets(),
+            **self.secrets(),
             "PATH": os.environ["PATH"],
             "REDIS_URL": self.redis_url,
             "PORT": str(self.port),
@@ -67,7 +67,7 @@ class Lobby:
         command = [sys.executable, str(PROGRAMS / f"{name}.py")]
         return Process(command, log=self.folder / f"{name}.log", env=env, cwd=self.folder)
 
-    def _secrets(self) -> dict[str, str]:
+    def secrets(self) -> dict[str, str]:
         """The lines of the file that the shell blocks have written."""
         lines = (self.folder / "lobby.env").read_text().splitlines()
         return dict(line.partition("=")[::2] for line in lines)

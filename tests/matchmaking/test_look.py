@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from chatify.accounts.models import EndUser
 from chatify.events import bus
-from chatify.matchmaking.look import Lookout, is_gone
+from chatify.matchmaking.look import Lookout
 from chatify.matchmaking.models import Block, MatchTicket
+from chatify.matchmaking.steps import is_gone
 from sessions.models import ChatSession, Message
 from templates_app.catalogue import catalogue
 from templates_app.models import PromptTemplate
@@ -169,6 +170,28 @@ def test_who_was_here_at_their_deadline_is_served_late() -> None:
     assert is_gone(now - timedelta(seconds=100), now - timedelta(seconds=60), now)
     assert is_gone(now - timedelta(seconds=331), now - timedelta(seconds=330), now)
     assert not is_gone(now - timedelta(seconds=29), now + timedelta(seconds=60), now)
+    assert is_gone(now - timedelta(seconds=31), now - timedelta(seconds=25), now, is_left_out=True)
+    assert not is_gone(now - timedelta(seconds=29), now - timedelta(seconds=25), now, is_left_out=True)
+
+
+def test_who_was_away_meets_nobody_but_gets_what_was_due(crowd: Crowd, lookout: Lookout) -> None:
+    ghost, here = crowd.join_late("alice", waited=25), crowd.join("bob")
+    unseen_for(ghost, 31)
+    lookout.look()
+    assert statuses(ghost, here) == ["with_chatbot", "waiting"]
+
+
+def test_who_is_gone_while_there_is_no_personality_expires(crowd: Crowd, lookout: Lookout) -> None:
+    ghost = crowd.join_late("alice", waited=40)
+    PromptTemplate.objects.update(is_active=False)
+    catalogue.forget()
+    lookout.look()
+    assert statuses(ghost) == ["waiting"]
+    unseen_for(ghost, 31)
+    lookout._held.clear()
+    here = crowd.join("bob")
+    lookout.look()
+    assert statuses(ghost, here) == ["expired closed", "waiting"]
 
 
 def test_one_who_is_erased_holds_up_nobody(crowd: Crowd, lookout: Lookout, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +248,20 @@ def test_chat_session_that_ended_just_now_closes_its_ticket(crowd: Crowd, lookou
     ChatSession.objects.update(status="ended")
     lookout.look([carol.chat_session_id])
     assert statuses(carol, dave) == ["with_chatbot closed", "with_chatbot"]
+
+
+def test_all_whose_rooms_ended_just_now_are_closed(crowd: Crowd, lookout: Lookout) -> None:
+    for number in range(54):
+        crowd.join(f"p{number}")
+    while lookout.look().is_more:  # when there was no time for all
+        pass
+    rooms = list(ChatSession.objects.filter(mode="human").values_list("id", flat=True))
+    ChatSession.objects.update(status="ended")
+    lookout._done_at["settle"] = monotonic()
+    outlook = lookout.look(rooms)
+    while outlook.is_more:
+        outlook = lookout.look()
+    assert not MatchTicket.objects.live().exists()
 
 
 def test_nobody_has_two_live_tickets(crowd: Crowd) -> None:

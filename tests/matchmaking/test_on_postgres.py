@@ -6,7 +6,8 @@ from tests.services.postgres import Postgres
 from tests.services.server import base_env, run_python
 
 SAME_TESTS = tuple(
-    f"tests/matchmaking/{name}.py" for name in ("test_queue", "test_look", "test_proposals", "test_rooms", "races")
+    f"tests/matchmaking/{name}.py"
+    for name in ("test_queue", "test_look", "test_proposals", "test_rooms", "test_ages", "races")
 )
 OPTIONS = ("-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "--ds=config.settings")
 

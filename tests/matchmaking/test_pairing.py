@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatify.matchmaking import pool as pool_module
 from chatify.matchmaking.pairing import Candidate, Stage, fit, may_meet, stage_of
 from chatify.matchmaking.pool import Pool, pair_off, pair_up
 
@@ -196,6 +197,35 @@ def test_best_is_who_shares_most_then_who_has_waited_for_longest() -> None:
         found.append(crowd.index(best))
         pool.drop(best.ticket_id)
     assert found == [1, 2, 0, 3]
+
+
+def strict_about(number: int, *, shared: bool) -> Candidate:
+    interests = frozenset({"music"} if shared else ())
+    return person(number, language=f"x{number}", is_language_strict=True, interests=interests)
+
+
+@pytest.mark.parametrize(
+    ("crowd", "pairs", "most"),
+    [
+        ([strict_about(n, shared=False) for n in range(2000)], 0, 2),
+        ([strict_about(n, shared=True) for n in range(2000)], 0, 4),
+        ([person(n, language="en", interests=frozenset({"music"})) for n in range(2000)], 1000, 200),
+        ([person(n, language=f"x{n}") for n in range(2000)], 1000, 10),
+    ],
+)
+def test_each_is_compared_with_few(
+    crowd: list[Candidate], pairs: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = 0
+
+    def count(*given: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return may_meet(*given)
+
+    monkeypatch.setattr(pool_module, "may_meet", count)
+    assert len(pair_off(Pool(crowd), now=NOW, timeout=TIMEOUT)) == pairs
+    assert compared < most * len(crowd)
 
 
 def test_thousand_people_who_cannot_meet_are_looked_at_quickly() -> None:

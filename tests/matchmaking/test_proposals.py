@@ -187,6 +187,40 @@ def test_blocked_are_not_proposed_and_do_not_accept(crowd: Crowd, lookout: Looko
     assert fresh(alice).room_id is None
 
 
+def test_who_is_not_here_any_more_is_not_met_by_a_yes(crowd: Crowd, lookout: Lookout) -> None:
+    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    lookout.look()
+    given = {"ticket_id": alice.id, "proposal_id": proposal_of(alice).id}
+    unseen_for(bob, 61)
+    with pytest.raises(Conflict) as caught:
+        queue.accept(**given)
+    assert caught.value.code == "proposal_closed"
+    assert (proposal_of(alice).state, statuses(alice)) == ("withdrawn", ["with_chatbot"])
+    check_sound()
+
+
+def test_who_writes_to_a_personality_is_here_for_a_yes(crowd: Crowd, lookout: Lookout) -> None:
+    alice, bob = crowd.chatting("alice"), crowd.chatting("bob")
+    look_again(lookout)
+    given = proposal_of(alice).id
+    queue.accept(ticket_id=bob.id, proposal_id=given)
+    unseen_for(bob, 61)
+    queue.accept(ticket_id=alice.id, proposal_id=given)
+    assert statuses(alice, bob) == ["matched_human"] * 2
+
+
+def test_question_goes_to_somebody_who_talks_even_if_who_waits_is_blocked(crowd: Crowd, lookout: Lookout) -> None:
+    """Who waits and may not ask the one who was found is not asked in their place."""
+    carl = crowd.chatting("carl", language="de")
+    first = crowd.join_late("first", waited=2, language="en", interests=["a"])
+    Block.objects.create(tenant_id=carl.tenant_id, blocker=first.end_user, blocked=carl.end_user)
+    second = crowd.join("second", language="en", interests=["b"])
+    lookout._done_at["talking"] = monotonic()
+    lookout.look()
+    assert proposal_of(carl) == proposal_of(second)
+    assert MatchProposal.objects.count() == 1
+
+
 def test_chat_session_deleted_before_the_yes_stops_nothing(crowd: Crowd, lookout: Lookout) -> None:
     alice, bob = crowd.chatting("alice"), crowd.join("bob")
     lookout.look()

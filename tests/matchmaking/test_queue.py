@@ -181,7 +181,7 @@ def test_last_partner_is_not_met_at_once_but_later(crowd: Crowd, lookout: Lookou
     assert (alice.avoid_user_id, bob.avoid_user_id) == (bob.end_user_id, alice.end_user_id)
     lookout.look()
     assert statuses(alice, bob) == ["waiting"] * 2
-    MatchTicket.objects.update(avoid_until=timezone.now())
+    MatchTicket.objects.update(avoid_until=timezone.now() - timedelta(seconds=1))  # SQLite has milliseconds
     lookout = Lookout()
     lookout.look()
     assert statuses(alice, bob) == ["matched_human"] * 2

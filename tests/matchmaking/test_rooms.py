@@ -12,7 +12,7 @@ from chatify.matchmaking.look import Lookout
 from chatify.matchmaking.models import Block, MatchTicket, Report
 from chatify.matchmaking.rooms import block, blocks_of, leave_room, report, unblock
 from sessions.models import ChatSession
-from tests.matchmaking.crowd import Crowd, fresh, statuses
+from tests.matchmaking.crowd import Crowd, fresh, proposal_of, statuses
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +73,17 @@ def test_block_leaves_a_room_with_somebody_else_alone(crowd: Crowd, room: UUID, 
     lookout.look()
     block(principal=crowd.user("alice"), chat_session_id=room)
     assert statuses(*tickets) == ["matched_human"] * 2
+
+
+def test_block_withdraws_the_question_whether_the_two_want_to_meet(crowd: Crowd, room: UUID, lookout: Lookout) -> None:
+    leave_room(principal=crowd.user("alice"), chat_session_id=room)
+    talking, waiting = crowd.chatting("alice"), crowd.join("bob")
+    MatchTicket.objects.update(avoid_until=None)
+    Lookout().look()
+    assert proposal_of(talking) == proposal_of(waiting)
+    block(principal=crowd.user("bob"), chat_session_id=room)
+    assert proposal_of(talking).state == "withdrawn"
+    assert statuses(talking, waiting) == ["with_chatbot", "waiting"]
 
 
 def test_report_once_and_changed_until_staff_have_seen_it(crowd: Crowd, room: UUID) -> None:

@@ -148,7 +148,8 @@ def _knows(told: Told, rows: dict[str, Ticket], live: Ticket | None) -> Iterator
     if live is not None and (row is None or row.id != live.id):
         yield f"{told.external_id} was not told of their ticket {live.id} ({live.status})"
     elif row is not None and known is not None and told_of(known) != as_told(row):
-        yield f"{told.external_id} was told {told_of(known)}, and it is {as_told(row)}: ticket {row.id}"
+        how = "by a socket" if told.is_socket else "when they asked"
+        yield f"{told.external_id} was told {told_of(known)} {how}, and it is {as_told(row)}: ticket {row.id}"
 
 
 def told_of(ticket: dict[str, Any]) -> tuple[str, str | None, bool]:

@@ -43,13 +43,15 @@ class Line:
         """Call until a server answers. `may` are the refusals that people may meet with here; others are noted."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + TRIES_SECONDS
+        pause = 0.1
         while True:
             status, answer = await self._try(method, path, body)
             if status not in (0, 503) or loop.time() > ends_at:
                 break
             self._world.odd(f"{status or answer}: {method} {_shape(path)}", is_absence=True)
             self._elsewhere()
-            await asyncio.sleep(self._rng.uniform(0.05, 0.4))
+            await asyncio.sleep(self._rng.uniform(0.5, 1.5) * pause)
+            pause = min(2 * pause, 3.0)
         if status not in (200, 201, 202, 204, *may):
             self._world.odd(f"{status}: {method} {_shape(path)}: {str(answer)[:300]}")
         return status, answer
@@ -69,6 +71,7 @@ class Line:
 
     async def connect(self, path: str) -> aiohttp.ClientWebSocketResponse:
         """Open a socket, at the other server if this one is away."""
+        pause = 0.1
         while True:
             url = f"{self._world.servers[self._at].ws_url}{path}{self._whose()}"
             try:
@@ -77,7 +80,8 @@ class Line:
             except _AWAY as error:
                 self._world.odd(f"{type(error).__name__}: {path[:12]}", is_absence=True)
                 self._elsewhere()
-                await asyncio.sleep(self._rng.uniform(0.05, 0.4))
+                await asyncio.sleep(self._rng.uniform(0.5, 1.5) * pause)
+                pause = min(2 * pause, 1.0)
 
     def _whose(self) -> str:
         return f"?user={quote(self.external_id)}" if self.is_key else ""

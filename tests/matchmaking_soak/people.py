@@ -37,7 +37,7 @@ class Nature:
     preferences: Frame
 
     @classmethod
-    def draw(cls, rng: random.Random, number: int, arrives: float) -> Nature:
+    def draw(cls, rng: random.Random, number: int, arrives: float, patient: float) -> Nature:
         """Somebody. Of four people one looks for what nobody else likes, and meets nobody."""
         name = f"person {number}"
         interests = rng.sample(INTERESTS, rng.randint(0, 3))
@@ -50,7 +50,7 @@ class Nature:
             is_other_tenant=rng.random() < 0.1,
             is_key=rng.random() < 0.5,
             is_socket=rng.random() < 0.6,
-            is_patient=rng.random() < 0.3,
+            is_patient=rng.random() < patient,
             age=rng.choices(AGES, (3, 1, 2, 2, 4, 4, 2, 2))[0],
             preferences={"language": rng.choice(LANGUAGES), "interests": interests, "strict": strict},
         )
@@ -121,11 +121,16 @@ class Person:
 
     async def _enter(self) -> None:
         if not self._nature.is_key:
-            status, answer = await self._line.call("POST", "/api/v1/tokens/", {"user": self._profile()})
-            assert status in (200, 201), answer
-            self._line.headers, self._line.is_key = {"Authorization": f"Bearer {answer['token']}"}, False
+            await self._take_token()
         if self._nature.is_socket:
             self._socket = MatchSocket(self._line, self._hear)
+
+    async def _take_token(self) -> None:
+        """However long it takes: a server under load lets people wait."""
+        status, answer = 0, None
+        while status not in (200, 201):
+            status, answer = await self._line.call("POST", "/api/v1/tokens/", {"user": self._profile()})
+        self._line.headers, self._line.is_key = {"Authorization": f"Bearer {answer['token']}"}, False
 
     def _profile(self) -> Frame:
         age = {} if self._nature.age is None else {"age": self._nature.age}
@@ -134,7 +139,7 @@ class Person:
     async def _step(self) -> None:
         ticket = self.told.ticket
         if ticket is None or ticket["closed_at"]:
-            if ticket is not None and not self._nature.is_patient and self._rng.random() < 0.25:
+            if ticket is not None and not self._nature.is_patient and self._rng.random() < 0.4:
                 self._is_gone = True
             else:
                 await self._join()
@@ -149,7 +154,11 @@ class Person:
             await self._be_in_room(ticket)
 
     async def _think(self) -> None:
-        await asyncio.sleep(min(self._rng.expovariate(1 / self._world.scale.pace), 4 * self._world.scale.pace))
+        """Until they have thought, or all are to come to rest."""
+        pace = self._world.scale.pace
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(self._rng.expovariate(1 / pace), 4 * pace)):
+                await self._world.closing.wait()
 
     async def _join(self, *, is_next: bool = False) -> None:
         """Look for somebody; over a socket they say so again if they hear nothing."""
@@ -185,7 +194,7 @@ class Person:
         elif self._rng.random() < 0.02:
             self._vanish()
         else:
-            await self._look(0.5 + self._world.scale.pace / 4)
+            await self._look(0.3 + self._world.scale.pace / 2)
 
     async def _cancel(self, ticket: dict[str, Any]) -> None:
         self._world.counts["cancelled"] += 1
@@ -257,7 +266,7 @@ class Person:
             if ticket is not None and not ticket["closed_at"] and _question(ticket):
                 await self._answer(ticket, "stay")
             else:
-                await self._look(0.5 + self._world.scale.pace / 4)
+                await self._look(0.3 + self._world.scale.pace / 2)
 
 
 def _question(ticket: dict[str, Any]) -> bool:

@@ -20,17 +20,18 @@ from tests.matchmaking_soak.troubles import Troubles
 from tests.matchmaking_soak.world import Scale, World, now
 from tests.turns.scenes import RestartableRedis
 
-SMALL = Scale(people=60, arriving=6, timeout=2, pace=0.3, troubles=("first", "redis", "second"), quiet=1.2)
+SMALL = Scale(people=60, arriving=6, timeout=2, pace=0.3, patient=0.3, troubles=("first", "redis", "second"), quiet=1.2)
 PEOPLE = int(os.environ.get("SOAK_PEOPLE", "2000"))
 FULL = Scale(
     people=PEOPLE,
-    arriving=PEOPLE * 0.12,
+    arriving=PEOPLE * 0.4,  # some 40 calls in a second, which two processes on two cores can answer
     timeout=10,
-    pace=3,
+    pace=8,
+    patient=0.05,
     troubles=("first", "second", "redis", "first", "both", "second", "first", "both", "second"),
-    quiet=15,
+    quiet=PEOPLE * 0.025,
 )
-SETTLED_SECONDS = 10
+SETTLED_SECONDS = 30
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def simulate(world: World, troubles: Troubles) -> None:
         arrives = 0.0
         for number in range(scale.people):
             arrives += rng.expovariate(scale.people / scale.arriving)
-            nature = Nature.draw(rng, number, arrives)
+            nature = Nature.draw(rng, number, arrives, scale.patient)
             tasks.create_task(Person(world, http, nature, random.Random(rng.random())).live())
         await asyncio.gather(troubles.cause(), asyncio.sleep(arrives + scale.timeout))
         world.closing.set()

@@ -26,6 +26,8 @@ class Scale:
     """So long people think before they do something, in the mean."""
     troubles: tuple[str, ...]
     """What is broken, one after the other: the first server, the second one, both, Redis."""
+    patient: float
+    """The share of those who stay to the end."""
     quiet: float
     """So long nothing is broken between two troubles."""
     seed: int = 5

@@ -49,7 +49,7 @@ def test_chat_session(principal: Principal, chat: ChatSession) -> None:
     Summary.objects.create(tenant_id=chat.tenant_id, chat_session=chat, from_seq=3, to_seq=4, text="new", model="m")
     chat.refresh_from_db()
     assert payload(key_of(chat)) == {
-        "session_id": str(chat.id), "user_id": "alice", "user_ids": ["alice"], "tenant": "demo",
+        "session_id": str(chat.id), "user_id": "alice", "tenant": "demo",
         "template_type": "plain", "template_version": 1, "status": "active", "mode": "ai", "title": "question 1",
         "last_activity": chat.last_activity, "message_count": 4, "total_tokens_used": 30, "summary": "new",
         "started": chat.created_at, "ended": None, "end_reason": "", "date": utc_day(chat.created_at),
@@ -59,7 +59,7 @@ def test_chat_session(principal: Principal, chat: ChatSession) -> None:
 def test_messages(principal: Principal, chat: ChatSession) -> None:
     talk(principal, chat, 1)
     asked, answered = Message.objects.order_by("seq")
-    common = {"session_id": str(chat.id), "user_id": "alice", "user_ids": ["alice"], "tenant": "demo"}
+    common = {"session_id": str(chat.id), "user_id": "alice", "tenant": "demo"}
     common |= {"status": "complete", "date": utc_day(asked.created_at)}
     assert payload(message_key(asked)) == {
         "seq": 1, "role": "user", "sender": "end_user", "content": "question 1", "tokens": None,
@@ -74,14 +74,14 @@ def test_messages(principal: Principal, chat: ChatSession) -> None:
 def test_room_of_two_people() -> None:
     room = mirrored_room("alice", "bob")
     found = payload(key_of(room))
-    assert (found["mode"], found["user_id"], found["user_ids"]) == ("human", "alice", ["alice", "bob"])
+    assert (found["mode"], found["user_id"]) == ("human", None)  # or each of them would learn who the other is
     assert (found["template_type"], found["template_version"], found["message_count"]) == (None, None, 2)
     assert (found["total_tokens_used"], found["summary"]) == (0, "")
     told = [payload(message_key(message)) for message in Message.objects.order_by("seq")]
     assert [(one["role"], one["sender"], one["content"]) for one in told] == [
         ("user", "end_user", "alice is here"), ("human", "end_user", "bob is here"),
     ]  # fmt: skip
-    assert all((one["user_id"], one["user_ids"]) == ("alice", ["alice", "bob"]) for one in told)
+    assert [one["user_id"] for one in told] == [None, None]
 
 
 def test_personality(chat: ChatSession) -> None:

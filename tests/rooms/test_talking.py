@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from chatify.realtime.handlers import TYPING
 from tests.client import Socket
 from tests.rooms.conftest import Room
 from tests.turns.scenes import accept, seqs, together
@@ -122,3 +123,12 @@ def test_end_by_one_is_the_end_for_both(room: Room) -> None:
         assert socket.types()[-1] == "session.ended"
     answer = room.ada.post(f"{room.path}messages/", {"content": "hello?"})
     assert (answer.status_code, answer.json()["code"]) == (409, "session_ended")
+
+
+def test_who_types_without_end_is_told_and_the_other_stays(room: Room) -> None:
+    ada, ben = both(room)
+    for _ in range(TYPING.amount + 1):
+        ada.send("typing.start")
+    assert ada.recv_until("error")["code"] == "too_fast"
+    ben.send("ping")
+    assert ben.recv_until("pong")

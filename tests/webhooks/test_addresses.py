@@ -23,7 +23,7 @@ WRONG = (
     "", "x", "example.com", "//example.com/", "http://example.com/", "ftp://example.com/", "file:///etc/passwd",
     "https://", "https:///path", "https://example.com:0/", "https://example.com:70000/", "https://example.com:x/",
     "https://user@example.com/", "https://user:password@example.com/", "https://:@example.com/",
-    "https://example.com/#part", "https://exa mple.com/", "https://example.com\\@127.0.0.1/", "https://exämple.com/",
+    "https://example.com/#part", "https://exa mple.com/", "https://xn--/", "https://example.com\\@127.0.0.1/", "https://exämple.com/",
     "https://example.com/\n", "https://example.com/\u2028", "https://１２７.0.0.1/", f"https://example.com/{'x' * 500}",
 )  # fmt: skip
 LITERALS = (

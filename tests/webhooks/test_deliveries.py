@@ -18,7 +18,7 @@ from chatify.accounts.tenancy import delete_tenants, restore_tenants
 from chatify.common.errors import Conflict
 from chatify.webhooks import deliveries
 from chatify.webhooks.deliveries import prepare, replay, replay_one
-from chatify.webhooks.endpoints import NOT_READABLE, rotate_secret, update_endpoint
+from chatify.webhooks.endpoints import NOT_READABLE, disable_endpoint, rotate_secret, update_endpoint
 from chatify.webhooks.fanout import fan_out
 from chatify.webhooks.models import WebhookDelivery, WebhookEndpoint
 from chatify.webhooks.sending import Answer, Call
@@ -100,8 +100,14 @@ def test_message_is_told_with_its_text(endpoint: WebhookEndpoint, chat: ChatSess
 
 
 def test_payload_is_of_the_moment_in_which_it_is_sent(delivery: WebhookDelivery, chat: ChatSession) -> None:
-    ChatSession.objects.filter(id=chat.id).update(title="Later")
-    assert b'"title":"Later"' in call_of(delivery).body
+    ChatSession.objects.filter(id=chat.id).update(metadata={"it": "is later"})
+    assert b"is later" in call_of(delivery).body
+
+
+def test_title_is_not_told_as_somebody_may_have_said_it(delivery: WebhookDelivery, chat: ChatSession) -> None:
+    ChatSession.objects.filter(id=chat.id).update(title="My secret")
+    body = call_of(delivery).body
+    assert (b"title" in body, b"My secret" in body) == (False, False)
 
 
 @pytest.mark.parametrize("event", ["session.paused", "reply.complete", "match.joined", "moderation.flagged"])
@@ -165,6 +171,19 @@ def test_second_to_settle_writes_nothing(delivery: WebhookDelivery) -> None:
     assert (fresh(delivery).state, delivery.attempts) == ("delivered", 1)
 
 
+def test_one_that_could_not_be_made_waits_as_if_it_had_failed(
+    delivery: WebhookDelivery, endpoint: WebhookEndpoint
+) -> None:
+    deliveries.hold_up(delivery.id)
+    assert (fresh(delivery).state, delivery.attempts, delivery.error) == ("pending", 1, "It could not be made.")
+    assert (due(endpoint), fresh(endpoint).failing_since) == ([], None)
+    for _ in range(8):
+        deliveries.hold_up(delivery.id)
+    assert (fresh(delivery).state, delivery.attempts) == ("failed", 9)
+    deliveries.hold_up(delivery.id)
+    assert fresh(delivery).attempts == 9
+
+
 def test_log_keeps_the_last_attempts(delivery: WebhookDelivery) -> None:
     for _ in range(3):
         for _ in range(9):
@@ -182,6 +201,27 @@ def test_failing_is_noted_until_something_comes_through(chat: ChatSession, endpo
     assert fresh(endpoint).failing_since == since is not None
     attempt(second, OK)
     assert fresh(endpoint).failing_since is None
+
+
+def test_success_ends_a_failure_that_began_while_it_was_on_its_way(
+    chat: ChatSession, endpoint: WebhookEndpoint
+) -> None:
+    found = [prepare(tell(chat, event)[0].id) for event in ("session.paused", "session.resumed")]
+    for ready, answer in zip(found, (FAILED, OK), strict=True):
+        assert ready
+        deliveries.settle(ready.delivery, answer)
+    assert fresh(endpoint).failing_since is None
+
+
+@pytest.mark.parametrize(("answer", "state"), [(OK, "delivered"), (FAILED, "failed")])
+def test_what_arrives_after_its_endpoint_was_disabled_has_arrived(
+    delivery: WebhookDelivery, endpoint: WebhookEndpoint, answer: Answer, state: str
+) -> None:
+    ready = prepare(delivery.id)
+    assert ready
+    disable_endpoint(endpoint_id=endpoint.id, reason="test")
+    deliveries.settle(ready.delivery, answer)
+    assert fresh(delivery).state == state
 
 
 def test_endpoint_is_disabled_after_three_days(chat: ChatSession, endpoint: WebhookEndpoint) -> None:
@@ -276,6 +316,18 @@ def test_replay_that_overtakes_an_attempt_is_not_lost(delivery: WebhookDelivery,
     replay_one(delivery=delivery, who=None)
     deliveries.settle(ready.delivery, FAILED)
     assert due(endpoint) == [delivery.id]
+
+
+@pytest.mark.parametrize("answer", [OK, FAILED])
+def test_replay_that_overtakes_the_first_attempt_is_not_lost_either(
+    delivery: WebhookDelivery, endpoint: WebhookEndpoint, answer: Answer
+) -> None:
+    pass_time(seconds=1)
+    ready = prepare(delivery.id)
+    assert ready
+    replay_one(delivery=delivery, who=None)
+    assert deliveries.settle(ready.delivery, answer) == "pending"
+    assert (due(endpoint), fresh(delivery).attempts) == ([delivery.id], 0)
 
 
 # What goes ----------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ class World:
         self.most: Counter[UUID] = Counter()
         self.hanging: set[UUID] = set()
         self.away = 0
+        self.poisoned: set[UUID] = set()
+        self.held_up: list[UUID] = []
         self.gate = asyncio.Event()
 
     def endpoint(self, count: int) -> UUID:
@@ -54,6 +56,8 @@ class World:
         return [id_ for id_ in self.due[endpoint_id] if id_ not in done and id_ not in without][:count]
 
     def prepare(self, delivery_id: UUID) -> Any:
+        if delivery_id in self.poisoned:
+            raise ZeroDivisionError
         endpoint_id = self.whose(delivery_id)
         delivery = SimpleNamespace(id=delivery_id, endpoint_id=endpoint_id)
         return SimpleNamespace(delivery=delivery, call=delivery_id)
@@ -64,6 +68,10 @@ class World:
             raise OperationalError("away")
         self.settled.append((delivery.id, answer.is_ok))
         return "delivered"
+
+    def hold_up(self, delivery_id: UUID) -> None:
+        self.held_up.append(delivery_id)
+        self.settled.append((delivery_id, False))
 
     async def send(self, delivery_id: Any) -> Answer:
         endpoint_id = self.whose(delivery_id)
@@ -87,7 +95,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
     async def run(scene: Callable[[World, Deliverer], Coroutine[Any, Any, None]]) -> World:
         world = World()
         monkeypatch.setattr(module, "fan_out", lambda: 0)
-        for name in ("endpoints_with_due", "due_of", "prepare", "settle"):
+        for name in ("endpoints_with_due", "due_of", "prepare", "settle", "hold_up"):
             monkeypatch.setattr(module, name, getattr(world, name))
         with ThreadPoolExecutor(1) as thread:
             sender: Any = world
@@ -159,6 +167,15 @@ def test_what_was_sent_is_written_when_the_database_is_back(play: Play) -> None:
     assert len(play(scene).settled) == 1
 
 
+def test_one_that_cannot_be_made_is_put_off(play: Play) -> None:
+    async def scene(world: World, deliverer: Deliverer) -> None:
+        world.poisoned.add(world.due[world.endpoint(3)][0])
+        await work(world, deliverer, 3)
+
+    world = play(scene)
+    assert world.held_up == list(world.poisoned)
+
+
 def test_end_breaks_off_what_takes_too_long(play: Play) -> None:
     async def scene(world: World, deliverer: Deliverer) -> None:
         world.hanging.add(world.endpoint(1))
@@ -195,7 +212,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[float]]:
 
     def play(script: Any, count: int, *, is_ours: bool = True, is_any: bool = True) -> list[float]:
         running = Running()
-        monkeypatch.setattr(loop.known, "is_any", lambda: is_any)
+        monkeypatch.setattr(loop.known, "was_any", lambda: is_any)
         monkeypatch.setattr(running, "_is_ours", lambda: is_ours)
 
         async def run() -> list[float]:

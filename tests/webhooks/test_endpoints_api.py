@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from rest_framework.test import APIClient
 from chatify.accounts.actions import ensure_tenant
 from chatify.accounts.credentials import create_api_key
 from chatify.accounts.models import AuditEntry, Tenant
+from chatify.accounts.tenancy import delete_tenants
+from chatify.common.errors import NotFound
 from chatify.webhooks import trying
 from chatify.webhooks.endpoints import MAX_ENDPOINTS
 from chatify.webhooks.fanout import fan_out
@@ -167,8 +170,36 @@ def test_tests_are_limited(api: APIClient, tenant: Tenant, monkeypatch: pytest.M
         return FAILED
 
     monkeypatch.setattr(trying, "_send", nowhere)
-    statuses = [api.post(f"{ENDPOINTS}{endpoint.id}/test/").status_code for _ in range(21)]
-    assert statuses == [200] * 20 + [429]
+    statuses = [api.post(f"{ENDPOINTS}{endpoint.id}/test/").status_code for _ in range(6)]
+    assert statuses == [200] * 5 + [429]
+
+
+def test_test_holds_no_connection_while_it_waits(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint, _ = make_endpoint(tenant)
+    closed: list[str] = []
+
+    async def nowhere(call: Any) -> Any:
+        closed.append("sending")
+        return FAILED
+
+    monkeypatch.setattr(trying, "_send", nowhere)
+    outside = SimpleNamespace(in_atomic_block=False, close=lambda: closed.append("closed"))
+    monkeypatch.setattr(trying, "connection", outside)
+    trying.send_test(endpoint=endpoint)
+    assert closed == ["closed", "sending"]
+
+
+def test_test_for_a_deleted_tenant_is_dropped(tenant: Tenant) -> None:
+    endpoint, _ = make_endpoint(tenant)
+    delete_tenants(tenant_ids=[tenant.id], who=None)
+    assert trying.send_test(endpoint=endpoint).state == "dropped"
+
+
+def test_test_of_an_endpoint_that_is_deleted_meanwhile(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint, _ = make_endpoint(tenant)
+    monkeypatch.setattr(trying, "prepare", lambda _: WebhookEndpoint.objects.all().delete() and None)
+    with pytest.raises(NotFound):
+        trying.send_test(endpoint=endpoint)
 
 
 def test_new_endpoint_is_known_at_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ from chatify.accounts.tenancy import delete_tenants
 from chatify.events.bus import emit
 from chatify.events.models import OutboxRow
 from chatify.webhooks import fanout
-from chatify.webhooks.endpoints import update_endpoint
+from chatify.webhooks.endpoints import create_endpoint, update_endpoint
 from chatify.webhooks.fanout import fan_out
-from chatify.webhooks.known import known
+from chatify.webhooks.known import STALE_SECONDS, known
 from chatify.webhooks.models import WebhookDelivery
 from chatify.webhooks.names import NAMES, name_outside
 from sessions.actions import end_chat_session, pause_chat_session, resume_chat_session
@@ -52,14 +53,24 @@ def test_others_do_not_pay(chat: ChatSession) -> None:
 
 def test_no_query_is_made_while_somebody_keeps_it(tenant: Tenant, django_assert_num_queries: Any) -> None:
     make_endpoint(tenant)
-    known.is_kept, known._read_at = True, float("-inf")
+    known.is_kept = True
     with django_assert_num_queries(0):
         assert known.is_any()
         assert known.wants(tenant.id, "chatbot.message")
-    known.is_kept = False
+    known.is_kept, known._read_at = False, float("-inf")
     with django_assert_num_queries(1):
         assert known.is_any()
         assert known.is_any(), "and not more often than once a second"
+
+
+@pytest.mark.parametrize("age", [float("inf"), STALE_SECONDS + 1])
+def test_nothing_is_lost_while_who_keeps_it_has_not_begun_or_is_stuck(
+    tenant: Tenant, chat: ChatSession, age: float
+) -> None:
+    create_endpoint(tenant=tenant, url="https://example.com/hook", who=None)
+    known.is_kept, known._read_at, known._wanted = True, monotonic() - age, {}
+    emit("session.paused", tenant_id=tenant.id, chat_session_id=chat.id)
+    assert OutboxRow.objects.filter(sink="webhooks").count() == 1
 
 
 def test_life_of_a_chat_session_is_told(chat: ChatSession, tenant: Tenant) -> None:

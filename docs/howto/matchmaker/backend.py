@@ -74,7 +74,7 @@ async def open_page(request):
             await me.say(frame.json()["text"])
     finally:
         people.pop(me.user, None)
-        await store.rpush("left", me.user)
+        await store.pipeline().zrem("waiting", me.user).sadd("user_left", me.user).execute()
         if me.partner in people:
             await people[me.partner].tell("partner_left")
             await people[me.partner].wait()
@@ -101,8 +101,9 @@ async def hear_chatify(request):
         event = VERIFIER.verify(body, dict(request.headers))
     except (WebhookVerificationError, ValueError):  # the library raises the second for headers that are garbage
         return web.Response(status=401)
-    if await store.set(f"seen:{request.headers['webhook-id']}", 1, nx=True, ex=172_800):  # it may come again
-        await store.rpush(f"log:{event['data']['user']}", event["type"])
+    seen, user = f"seen:{request.headers['webhook-id']}", event["data"].get("user", "nobody")  # as in webhook.test
+    if not await store.exists(seen):  # it may come again; marked in one go with the work, neither is there alone
+        await store.pipeline().rpush(f"log:{user}", event["type"]).set(seen, 1, ex=172_800).execute()
     return web.Response(status=204)
 
 

@@ -26,76 +26,86 @@ http = httpx.Client(timeout=5)
 def run():
     """Look ten times a second, for ever."""
     while True:
-        for look in (hear_who_left, make_pairs, fall_back):
+        for look in (make_pairs, take_back, fall_back):
             try:
                 look()
-            except httpx.HTTPError as error:  # Chatify is away, or refuses: the others do not wait for that
+            except httpx.HTTPError as error:  # Chatify is away: people go on meeting without it
                 logging.warning("%s: %s", look.__name__, error)
         time.sleep(0.1)
 
 
-# People -------------------------------------------------------------------------------------------
+# People: nothing is taken from Redis before Chatify knows, so that nothing is lost when this program is killed ------
 def make_pairs():
     """Pair the two who wait longest, as long as there are two."""
-    while pair := store.transaction(_take_two, "waiting", value_from_callable=True):
-        for user, partner in (pair, pair[::-1]):
-            tell_backend(user, "matched", partner=partner)
-        for user in pair:
-            if store.srem("with_chatbot", user):
-                tell_chatify("human_found", {"external_id": user})
+    while store.transaction(_pair_two, "waiting", value_from_callable=True):
+        pass
 
 
-def _take_two(pipe):
+def _pair_two(pipe):
     """In one transaction, so that nobody is paired who leaves in this moment."""
     waiting = pipe.zrange("waiting", 0, 1)
     pipe.multi()
     if len(waiting) < 2:
-        return None
+        return False
     pipe.zrem("waiting", *waiting)
-    return waiting
+    pipe.sadd("human_found", *waiting)
+    for user, partner in (waiting, waiting[::-1]):
+        tell_backend(pipe, user, "matched", partner=partner)
+    return True
+
+
+def take_back():
+    """The chatbot loses whom a person was found for, and who has left, as the backend says."""
+    for kind in ("human_found", "user_left"):
+        for user in store.smembers(kind):
+            if store.sismember("with_chatbot", user) and tell_chatify(kind, user) is None:
+                continue
+            store.srem("with_chatbot", user)
+            store.srem(kind, user)
 
 
 def fall_back():
-    """The timer: who has waited long enough gets the chatbot."""
+    """The timer: who has waited long enough gets the chatbot. Whoever Chatify refuses waits no more."""
     for user in store.zrangebyscore("waiting", "-inf", time.time() - WAIT_SECONDS):
         if store.sismember("with_chatbot", user):
             continue
-        profile = json.loads(store.hget("profiles", user) or "{}")
-        answer = tell_chatify("chatbot_fallback_triggered", {"external_id": user, **profile})
-        store.sadd("with_chatbot", user)
-        tell_backend(user, "chatbot", session=answer["session"], token=answer["token"])
-
-
-def hear_who_left():
-    """The backend says who has closed the page. Nobody waits for them any more."""
-    while user := store.lpop("left"):
-        store.zrem("waiting", user)
-        if store.srem("with_chatbot", user):
-            tell_chatify("user_left", {"external_id": user})
+        answer = tell_chatify("chatbot_fallback_triggered", user, **json.loads(store.hget("profiles", user) or "{}"))
+        with store.pipeline() as pipe:
+            if answer:
+                pipe.sadd("with_chatbot", user)
+                tell_backend(pipe, user, "chatbot", session=answer["session"], token=answer["token"])
+            elif answer is not None:
+                pipe.zrem("waiting", user)
+            pipe.execute()
 
 
 # Who is told --------------------------------------------------------------------------------------
-def tell_backend(user, kind, **more):
+def tell_backend(pipe, user, kind, **more):
     """News for a user's socket."""
-    store.publish("news", json.dumps({"user": user, "type": kind, **more}))
+    pipe.publish("news", json.dumps({"user": user, "type": kind, **more}))
 
 
-def tell_chatify(kind, user):
-    """Send an event, and give Chatify's answer. Under the same id it is done once, however often it is sent.
+def tell_chatify(kind, user, **profile):
+    """Send an event. Gives the answer; {} if it is refused for good, None if it is to be sent again after the others.
 
-    Each sending is signed anew: the very same signature twice is refused as a replay.
+    Under the same id it is done once, however often it is sent. Each sending is signed anew: the very same signature
+    twice is refused as a replay.
     """
-    body = json.dumps({"type": kind, "data": {"user": user}})
+    body = json.dumps({"type": kind, "data": {"user": {"external_id": user, **profile}}})
     webhook_id = f"msg_{uuid4()}"
-    for attempt in range(4):
-        time.sleep(attempt)
+    for pause in (1, 0):
         try:
             answer = http.post(CHATIFY_URL, content=body, headers=signed(webhook_id, body))
+            if answer.is_success:
+                return answer.json()
+            logging.warning("%s of %s: %s %s", kind, user, answer.status_code, answer.text)
+            if answer.status_code in (400, 403, 409):
+                return {}
         except httpx.TransportError:
-            continue
-        if answer.status_code not in (429, 500, 502, 503, 504):
-            return answer.raise_for_status().json()
-    raise httpx.TransportError("Chatify does not answer.")
+            if not pause:
+                raise
+        time.sleep(pause)
+    return None
 
 
 def signed(webhook_id, body):
