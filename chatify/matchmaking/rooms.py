@@ -38,7 +38,8 @@ def get_room(principal: Principal, chat_session_id: UUID) -> ChatSession:
 
 
 def leave_room(*, principal: Principal, chat_session_id: UUID) -> None:
-    """Somebody leaves: the room ends for both, and both may queue again; for a minute they do not meet each other.
+    """Somebody leaves: the room ends for both, and both may queue again. Whoever joins next does not meet the other
+    one within a minute.
 
     Once is enough. Raises what `get_room` raises.
     """
