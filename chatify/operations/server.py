@@ -13,6 +13,9 @@ from chatify.operations.lifespan import PATIENCE_SECONDS
 PING_SECONDS = 30.0
 BACKLOG = 4096
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep an idle connection: whoever sends a request just when we close it gets no answer."""
+
 
 def config(host: str, port: int, workers: int = 1, **more: Any) -> uvicorn.Config:
     """How Chatify is served."""
@@ -35,6 +38,7 @@ def config(host: str, port: int, workers: int = 1, **more: Any) -> uvicorn.Confi
         server_header=False,
         proxy_headers=bool(settings.TRUSTED_PROXIES),
         forwarded_allow_ips=settings.TRUSTED_PROXIES or None,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(PATIENCE_SECONDS) + 5,
         **more,
     )

@@ -452,4 +452,5 @@ def test_header_stands_in_the_openapi_document() -> None:
         for operation in path.values()
         if any(one["name"] == "Idempotency-Key" and one["in"] == "header" for one in operation.get("parameters", ()))
     }
-    assert named == {"start_session", "create_template", "give_feedback", "send_message"}
+    chats = {"start_session", "create_template", "give_feedback", "send_message"}
+    assert named == chats | {"join_match", "block_partner", "report_partner"}

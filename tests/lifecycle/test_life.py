@@ -50,6 +50,8 @@ def test_message_wakes_it_and_all_devices_hear_that_first(alice: ApiClient, chat
     with alice.socket(chat) as here, alice.socket(chat) as there:
         there.recv_until("session.ready")
         step(alice, chat, "pause")
+        for socket in (here, there):
+            socket.recv_until("session.paused")
         here.say("hello")
         there.recv_reply()
         for socket in (here, there):

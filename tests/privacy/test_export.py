@@ -90,7 +90,8 @@ def test_export_of_somebody_who_only_has_a_profile(server: Server, make_client: 
     found = exported(client)
     assert found.pop("user")["name"] == "Mia"
     assert found.pop("exported_at")
-    assert set(found) == {"account", "usage", "chat_sessions", "messages", "summaries", "feedback", "memories"}
+    kinds = {"account", "usage", "chat_sessions", "messages", "summaries", "feedback", "memories"}
+    assert set(found) == kinds | {"match_tickets", "blocks", "reports"}
     assert not any(found.values())
 
 
