@@ -20,7 +20,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from chatify.accounts.audit import record
-from chatify.accounts.models import User
+from chatify.accounts.models import Tenant, User
 from chatify.common.errors import ChatifyError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,6 +99,7 @@ __all__ = [
     "DeletedFilter",
     "DialogForm",
     "NumberInput",
+    "OfExistingTenant",
     "StaffAdmin",
     "StaffForm",
     "StaffInline",
@@ -124,6 +125,19 @@ __all__ = [
     "time_column",
     "when",
 ]
+
+
+class OfExistingTenant:
+    """For forms of what belongs to a tenant."""
+
+    cleaned_data: dict[str, Any]
+
+    def clean_tenant(self) -> Tenant:
+        """Raises ValidationError for a deleted one."""
+        tenant: Tenant = self.cleaned_data["tenant"]
+        if tenant.deleted_at is not None:
+            raise ValidationError("This tenant is deleted: restore it first.")
+        return tenant
 
 
 class ViewOnly:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import DatabaseError
 from django.utils import timezone
 from prometheus_client import Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
+from chatify.events.gauges import BacklogCollector
 from chatify.events.models import OutboxRow
 from chatify.mirror.sink import NAME
 
@@ -75,29 +72,10 @@ def check_backlog() -> str:
     return str(backlog)
 
 
-class BacklogCollector(Collector):
-    """The backlog as metrics, read when they are asked for: the relay may be another process."""
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """The names, so that nothing is read when it is registered."""
-        for name, help_, _ in _GAUGES:
-            yield GaugeMetricFamily(name, help_)
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The names always, values while the mirror is on and the database answers."""
-        try:
-            backlog = read_backlog() if settings.FIRESTORE_IS_ON else None
-        except DatabaseError:
-            backlog = None
-        for name, help_, place in _GAUGES:
-            family = GaugeMetricFamily(name, help_)
-            if backlog is not None:
-                family.add_metric([], backlog[place])
-            yield family
-
-
 _GAUGES = (
-    ("chatify_firestore_waiting", "Outbox rows that are not in Firestore yet.", 0),
-    ("chatify_firestore_dead", "Outbox rows that Firestore refused.", 1),
-    ("chatify_firestore_lag_seconds", "How long the oldest of those that wait has been waiting.", 2),
+    ("chatify_firestore_waiting", "Outbox rows that are not in Firestore yet."),
+    ("chatify_firestore_dead", "Outbox rows that Firestore refused."),
+    ("chatify_firestore_lag_seconds", "How long the oldest of those that wait has been waiting."),
 )
+
+backlog_collector = BacklogCollector(_GAUGES, lambda: read_backlog() if settings.FIRESTORE_IS_ON else None)

@@ -15,12 +15,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from chatify.accounts.api.authentication import bearer
 from chatify.common.errors import ChatifyError, Forbidden, InvalidInput, NotAuthenticated, NotFound
 from chatify.common.problems import problem_response
-from chatify.mirror.meters import BacklogCollector
+from chatify.mirror import meters as mirror
 from chatify.operations.asyncapi import document
-from chatify.webhooks.meters import BacklogCollector as WebhooksCollector
+from chatify.webhooks import meters as webhooks
 
-REGISTRY.register(BacklogCollector())
-REGISTRY.register(WebhooksCollector())
+REGISTRY.register(mirror.backlog_collector)
+REGISTRY.register(webhooks.backlog_collector)
 API_PREFIXES = ("/api/", "/health", "/metrics")
 
 
@@ -33,8 +33,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        registry.register(BacklogCollector())
-        registry.register(WebhooksCollector())
+        registry.register(mirror.backlog_collector)
+        registry.register(webhooks.backlog_collector)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

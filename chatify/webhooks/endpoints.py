@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +18,9 @@ from chatify.webhooks.addresses import check_url
 from chatify.webhooks.known import known
 from chatify.webhooks.models import WebhookDelivery, WebhookEndpoint
 from chatify.webhooks.names import NAMES
-from chatify.webhooks.signing import is_readable
-from chatify.webhooks.sources import new_secret
+from chatify.webhooks.signing import new_secret, rotate
 
 MAX_ENDPOINTS = 10
-FORMER_SECRET_WORKS = timedelta(hours=24)
 NOT_READABLE = "Its secret cannot be read with this ENCRYPTION_KEY. Make a new one, then activate it."
 
 _AS_NEW: dict[str, Any] = {"failing_since": None, "disabled_at": None, "disabled_reason": "", "is_owner_told": True}
@@ -87,11 +84,8 @@ def rotate_secret(*, endpoint: WebhookEndpoint, who: Who) -> str:
     row = WebhookEndpoint.objects.select_for_update().filter(id=endpoint.id).first()
     if row is None:
         raise NotFound("There is no such endpoint.")
-    secret = new_secret()
-    row.former_secret = row.secret if is_readable(row.secret) else ""
-    row.former_until = timezone.now() + FORMER_SECRET_WORKS if row.former_secret else None
-    row.secret = seal(secret)
-    row.save(update_fields=["secret", "former_secret", "former_until", "updated_at"])
+    secret, changes = rotate(row)
+    WebhookEndpoint.objects.filter(id=row.id).update(**changes, updated_at=timezone.now())
     _record("rotated", row, who)
     endpoint.refresh_from_db()
     return secret

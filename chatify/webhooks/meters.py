@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db import DatabaseError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from prometheus_client import Counter
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
+from chatify.events.gauges import BacklogCollector
 from chatify.events.models import OutboxRow
 from chatify.webhooks.known import known
 from chatify.webhooks.models import WebhookDelivery, WebhookEndpoint
@@ -71,32 +68,14 @@ def check_backlog() -> str:
     return f"{backlog.waiting} waiting"
 
 
-class BacklogCollector(Collector):
-    """The backlog as metrics, read when they are asked for: another process may deliver."""
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """The names, so that nothing is read when it is registered."""
-        for name, help_, _ in _GAUGES:
-            yield GaugeMetricFamily(name, help_)
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The names always, values while there are endpoints and the database answers."""
-        try:
-            backlog = read_backlog() if known.is_any() else None
-        except DatabaseError:
-            backlog = None
-        for name, help_, place in _GAUGES:
-            family = GaugeMetricFamily(name, help_)
-            if backlog is not None:
-                family.add_metric([], backlog[place])
-            yield family
-
-
 _GAUGES = (
-    ("chatify_webhook_waiting", "Events and deliveries that applications were not told yet.", 0),
-    ("chatify_webhook_lag_seconds", "How long the oldest of them that could be sent has been waiting.", 1),
+    ("chatify_webhook_waiting", "Events and deliveries that applications were not told yet."),
+    ("chatify_webhook_lag_seconds", "How long the oldest of them that could be sent has been waiting."),
 )
 
 
 def _seconds_since(moment: datetime | None) -> float:
     return 0.0 if moment is None else max(0.0, (timezone.now() - moment).total_seconds())
+
+
+backlog_collector = BacklogCollector(_GAUGES, lambda: read_backlog() if known.is_any() else None)

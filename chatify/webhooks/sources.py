@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -18,18 +16,11 @@ from chatify.accounts.models import Tenant
 from chatify.common.errors import Conflict, NotFound
 from chatify.common.sealing import seal
 from chatify.webhooks.models import WebhookSource
-from chatify.webhooks.signing import is_readable
+from chatify.webhooks.signing import new_secret, rotate
 
 MAX_SOURCES = 50
-FORMER_SECRET_VALID = timedelta(hours=24)
-"""After a rotation, so that the matchmaker can change over."""
 USE_NOTED = timedelta(seconds=60)
 """How exactly `last_used_at` is kept."""
-
-
-def new_secret() -> str:
-    """A secret of Standard Webhooks: 32 random bytes."""
-    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 @transaction.atomic
@@ -68,10 +59,8 @@ def rotate_source(*, source: WebhookSource, who: Who) -> str:
     row = WebhookSource.objects.select_for_update().filter(id=source.id).first()
     if row is None:
         raise NotFound("There is no such source.")
-    secret = new_secret()
-    former = row.secret if is_readable(row.secret) else ""
-    until = timezone.now() + FORMER_SECRET_VALID if former else None
-    WebhookSource.objects.filter(id=row.id).update(secret=seal(secret), former_secret=former, former_until=until)
+    secret, changes = rotate(row)
+    WebhookSource.objects.filter(id=row.id).update(**changes)
     source.refresh_from_db()
     _record("source.rotated", source, who)
     return secret

@@ -20,7 +20,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from chatify.common.errors import InvalidInput, NotAuthenticated
 from chatify.common.sealing import NotSealedHere, seal, unseal
 from chatify.webhooks.models import WebhookSource
-from chatify.webhooks.sources import new_secret
+from chatify.webhooks.signing import new_secret
 
 TOLERANCE_SECONDS = 300
 MAX_ID = 128

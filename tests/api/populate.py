@@ -27,7 +27,7 @@ from chatify.common.sealing import seal
 from chatify.matchmaking.models import Block, MatchTicket
 from chatify.memory.models import Memory
 from chatify.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookSource
-from chatify.webhooks.sources import new_secret
+from chatify.webhooks.signing import new_secret
 from sessions.actions import start_chat_session
 from sessions.models import ChatSession, Message, Summary
 from sessions.starting import new_human_room, save_chat_sessions

@@ -18,6 +18,7 @@ from chatify.accounts.admin_base import (
     Checkboxes,
     Choice,
     DialogForm,
+    OfExistingTenant,
     StaffAdmin,
     StaffForm,
     action,
@@ -31,7 +32,7 @@ from chatify.accounts.admin_base import (
     when,
 )
 from chatify.accounts.audit import record
-from chatify.accounts.models import ApiKey, Tenant
+from chatify.accounts.models import ApiKey
 from chatify.accounts.principal import SCOPES
 from chatify.accounts.tenancy import issue_api_key, revoke_api_keys, rotate_api_key
 from chatify.common.errors import ChatifyError
@@ -56,7 +57,7 @@ STATE_LOOKS = {
 }  # fmt: skip
 
 
-class NewKeyForm(StaffForm[ApiKey]):
+class NewKeyForm(OfExistingTenant, StaffForm[ApiKey]):
     """What is said of a new key."""
 
     scopes = forms.MultipleChoiceField(
@@ -81,13 +82,6 @@ class NewKeyForm(StaffForm[ApiKey]):
     def clean_scopes(self) -> list[str]:
         """As in the API: a key that nobody said more about chats."""
         return self.cleaned_data["scopes"] or ["chat"]
-
-    def clean_tenant(self) -> Tenant:
-        """Raises ValidationError for a deleted one."""
-        tenant: Tenant = self.cleaned_data["tenant"]
-        if tenant.deleted_at is not None:
-            raise forms.ValidationError("This tenant is deleted: restore it first.")
-        return tenant
 
 
 class KeyForm(StaffForm[ApiKey]):

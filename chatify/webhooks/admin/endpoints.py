@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from chatify.accounts.admin_base import (
     STYLES,
     Checkboxes,
+    OfExistingTenant,
     StaffAdmin,
     StaffForm,
     TextInput,
@@ -30,9 +31,9 @@ from chatify.accounts.admin_base import (
     time_column,
     when,
 )
-from chatify.accounts.models import Tenant
 from chatify.common.errors import ChatifyError, InvalidInput
 from chatify.webhooks.addresses import MAX_URL, check_url
+from chatify.webhooks.admin.secret import ShowsSecretOnce
 from chatify.webhooks.endpoints import create_endpoint, delete_endpoints, rotate_secret, update_endpoint
 from chatify.webhooks.models import WebhookDelivery, WebhookEndpoint
 from chatify.webhooks.names import NAMES
@@ -41,7 +42,7 @@ from chatify.webhooks.trying import send_test
 STATES = {"works": "success", "failing": "warning", "off": "info", "disabled": "danger", "tenant deleted": "danger"}
 
 
-class EndpointForm(StaffForm[WebhookEndpoint]):
+class EndpointForm(OfExistingTenant, StaffForm[WebhookEndpoint]):
     """What can be said of an endpoint."""
 
     url = forms.URLField(label="URL", max_length=MAX_URL, assume_scheme="https", widget=TextInput())
@@ -63,16 +64,9 @@ class EndpointForm(StaffForm[WebhookEndpoint]):
             raise forms.ValidationError(error.errors[0].message) from None
         return url
 
-    def clean_tenant(self) -> Tenant:
-        """Raises ValidationError for a deleted one."""
-        tenant: Tenant = self.cleaned_data["tenant"]
-        if tenant.deleted_at is not None:
-            raise forms.ValidationError("This tenant is deleted: restore it first.")
-        return tenant
-
 
 @admin.register(WebhookEndpoint)
-class EndpointAdmin(WrittenByActions, StaffAdmin[WebhookEndpoint]):
+class EndpointAdmin(ShowsSecretOnce, WrittenByActions, StaffAdmin[WebhookEndpoint]):
     """Endpoints: made here, their secret shown once, tried out, given another secret."""
 
     form = EndpointForm
@@ -105,10 +99,6 @@ class EndpointAdmin(WrittenByActions, StaffAdmin[WebhookEndpoint]):
         shown = ("show_state", "show_since", "show_why", "show_former", "show_created")
         return () if obj is None else ("tenant", *shown)
 
-    def has_change_secret_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may change endpoints."""
-        return self.has_change_permission(request)
-
     # Saving
     def save_model(self, request: HttpRequest, obj: WebhookEndpoint, form: Any, change: bool) -> None:
         """By the same actions as the API."""
@@ -121,7 +111,7 @@ class EndpointAdmin(WrittenByActions, StaffAdmin[WebhookEndpoint]):
             tenant=obj.tenant, url=obj.url, description=obj.description, events=obj.events, who=who
         )
         obj.__dict__.update(made.__dict__)
-        self._show_once(request, obj, secret)
+        self.show_once(request, obj.url, secret)
 
     def delete_model(self, request: HttpRequest, obj: WebhookEndpoint) -> None:
         """With its deliveries."""
@@ -136,13 +126,6 @@ class EndpointAdmin(WrittenByActions, StaffAdmin[WebhookEndpoint]):
     ) -> HttpResponse:  # fmt: skip
         """The list, which shows the secret."""
         return HttpResponseRedirect(admin_url("webhooks_webhookendpoint"))
-
-    def _show_once(self, request: HttpRequest, endpoint: WebhookEndpoint, secret: str) -> None:
-        message = (
-            "Here is the secret of {}. <strong>It is shown this once</strong>: copy it now. "
-            '<code class="api-key">{}</code>'
-        )
-        self.message_user(request, format_html(message, endpoint.url, secret), messages.SUCCESS)
 
     # What is shown
     @display(description="State", label=STATES)
@@ -216,5 +199,5 @@ class EndpointAdmin(WrittenByActions, StaffAdmin[WebhookEndpoint]):
         """Make it, and show it."""
         endpoint = only(WebhookEndpoint.objects.all(), object_id).first()
         if endpoint is not None:
-            self._show_once(request, endpoint, rotate_secret(endpoint=endpoint, who=staff_of(request)))
+            self.show_once(request, endpoint.url, rotate_secret(endpoint=endpoint, who=staff_of(request)))
         return go_to(admin_url("webhooks_webhookendpoint", "change", object_id))

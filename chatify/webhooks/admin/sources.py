@@ -10,10 +10,10 @@ from django.contrib.admin import register
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
 
 from chatify.accounts.admin_base import (
     STYLES,
+    OfExistingTenant,
     StaffAdmin,
     StaffForm,
     WrittenByActions,
@@ -27,30 +27,23 @@ from chatify.accounts.admin_base import (
     time_column,
     when,
 )
-from chatify.accounts.models import Tenant
+from chatify.webhooks.admin.secret import ShowsSecretOnce
 from chatify.webhooks.models import WebhookSource
 from chatify.webhooks.sources import create_source, delete_sources, rotate_source, update_source
 
 STATES = {"works": "success", "off": "info", "tenant deleted": "danger"}
 
 
-class SourceForm(StaffForm[WebhookSource]):
+class SourceForm(OfExistingTenant, StaffForm[WebhookSource]):
     """What can be said of a source."""
 
     class Meta:
         model = WebhookSource
         fields = ("tenant", "name", "is_active")
 
-    def clean_tenant(self) -> Tenant:
-        """Raises ValidationError for a deleted one."""
-        tenant: Tenant = self.cleaned_data["tenant"]
-        if tenant.deleted_at is not None:
-            raise forms.ValidationError("This tenant is deleted: restore it first.")
-        return tenant
-
 
 @register(WebhookSource)
-class SourceAdmin(WrittenByActions, StaffAdmin[WebhookSource]):
+class SourceAdmin(ShowsSecretOnce, WrittenByActions, StaffAdmin[WebhookSource]):
     """Sources: made here, their secret shown once, switched off, given another secret."""
 
     form = SourceForm
@@ -85,10 +78,6 @@ class SourceAdmin(WrittenByActions, StaffAdmin[WebhookSource]):
         shown = ("show_url", "show_state", "show_created", "show_last_use", "show_former")
         return () if obj is None else ("tenant", *shown)
 
-    def has_change_secret_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may change sources."""
-        return self.has_change_permission(request)
-
     # Saving
     def save_model(self, request: HttpRequest, obj: WebhookSource, form: Any, change: bool) -> None:
         """By the same actions as the API."""
@@ -99,7 +88,7 @@ class SourceAdmin(WrittenByActions, StaffAdmin[WebhookSource]):
             return
         made, secret = create_source(tenant=obj.tenant, name=obj.name, who=who)
         obj.__dict__.update(made.__dict__)
-        self._show_once(request, obj, secret)
+        self.show_once(request, obj.name, secret)
 
     def delete_model(self, request: HttpRequest, obj: WebhookSource) -> None:
         """With the notes of what it has sent."""
@@ -114,13 +103,6 @@ class SourceAdmin(WrittenByActions, StaffAdmin[WebhookSource]):
     ) -> HttpResponse:  # fmt: skip
         """The list, which shows the secret."""
         return HttpResponseRedirect(admin_url("webhooks_webhooksource"))
-
-    def _show_once(self, request: HttpRequest, source: WebhookSource, secret: str) -> None:
-        message = (
-            "Here is the secret of {}. <strong>It is shown this once</strong>: copy it now. "
-            '<code class="api-key">{}</code>'
-        )
-        self.message_user(request, format_html(message, source.name, secret), messages.SUCCESS)
 
     # What is shown
     @display(description="State", label=STATES)
@@ -148,7 +130,7 @@ class SourceAdmin(WrittenByActions, StaffAdmin[WebhookSource]):
         """Make it, and show it."""
         source = only(WebhookSource.objects.all(), object_id).first()
         if source is not None:
-            self._show_once(request, source, rotate_source(source=source, who=staff_of(request)))
+            self.show_once(request, source.name, rotate_source(source=source, who=staff_of(request)))
             if source.former_until:
                 until = f"The former secret is good until {when(source.former_until)} UTC."
                 self.message_user(request, until, messages.INFO)
