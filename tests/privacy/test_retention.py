@@ -25,7 +25,7 @@ from templates_app.models import PromptTemplate
 from tests.accounts.signups import rows, sign_up
 from tests.api.checks import change_rows
 from tests.client import ApiClient
-from tests.conftest import MakeClient
+from tests.conftest import MakeClient, MakeServer
 from tests.privacy.calls import SESSIONS, new_word
 from tests.privacy.traces import traces
 from tests.services.server import ROOT, Server
@@ -141,6 +141,11 @@ def test_run_that_breaks_off_tells_what_it_did(shop: Tenant, monkeypatch: pytest
 # With servers and real databases --------------------------------------------------------------------
 @pytest.fixture
 def shopper(server: Server, make_client: MakeClient) -> ApiClient:
+    """See `shopper_of`."""
+    return shopper_of(server, make_client)
+
+
+def shopper_of(server: Server, make_client: MakeClient) -> ApiClient:
     """An end user of a tenant that keeps chat sessions for 30 days."""
     tenant = sign_up(server, make_client)
     tenant.client.patch("/api/v1/tenants/me/", {"retention_days": 30}).raise_for_status()
@@ -159,7 +164,10 @@ def age_all(server: Server, client: ApiClient) -> None:
     assert change_rows(server, sql, then, tenant if server.database_url.startswith("postgres") else tenant.hex)
 
 
-def test_socket_on_what_is_erased_is_told(server: Server, shopper: ApiClient) -> None:
+@pytest.mark.parametrize("grown", [False, True])
+def test_socket_on_what_is_erased_is_told(make_server: MakeServer, make_client: MakeClient, grown: bool) -> None:
+    server = make_server(grown=grown, END_AFTER_SECONDS=str(60 * 24 * 3600))  # else silence may end it before
+    shopper = shopper_of(server, make_client)
     word = new_word()
     chat = shopper.start()["id"]
     with shopper.socket(chat) as socket:
