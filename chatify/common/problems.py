@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -69,7 +70,7 @@ def translate(exception: Exception) -> ChatifyError | None:
     if isinstance(exception, RequestDataTooBig):
         return TooLarge()
     if isinstance(exception, OperationalError | InterfaceError):
-        return database_away()
+        return database_away(exception)
     if isinstance(exception, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return NotAuthenticated()
     if isinstance(exception, exceptions.APIException):
@@ -79,8 +80,11 @@ def translate(exception: Exception) -> ChatifyError | None:
     return None
 
 
-def database_away() -> Unavailable:
-    """What is told while the database cannot be reached, or is restarting."""
+def database_away(error: OperationalError | InterfaceError) -> Unavailable:
+    """What is told while the database cannot be reached, or is restarting, or all connections to it are in use."""
+    if isinstance(error.__cause__, PoolTimeout):
+        log.warning("database_busy")
+        return Unavailable("Too much is going on at this moment.", retry_after=AWAY_RETRY_SECONDS)
     log.warning("database_away")
     return Unavailable("The database is away.", retry_after=AWAY_RETRY_SECONDS)
 

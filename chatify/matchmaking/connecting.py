@@ -24,7 +24,7 @@ Status = ChatSession.Status
 
 
 class _MovedMeanwhileError(Exception):
-    """Somebody started or ended one between the look and the lock."""
+    """Somebody ended it between the look and the lock, or the user was erased."""
 
 
 def connect_to_chatbot(
@@ -79,7 +79,7 @@ def again_if_gone(do: Callable[[], T]) -> T:
 
 
 def _until_nothing_moves(connect: Callable[[], T]) -> T:
-    while True:  # each time that it goes round, somebody else has started or ended one
+    while True:  # each time that it goes round, somebody else has ended one
         try:
             return connect()
         except _MovedMeanwhileError:
@@ -90,21 +90,18 @@ def _until_nothing_moves(connect: Callable[[], T]) -> T:
 def _connect(
     principal: Principal, user: UserInput, slug: str | None, context: str, metadata: dict[str, Any], reason: str
 ) -> tuple[ChatSession, bool]:
-    """The chat session is locked before the end user, as by everybody who locks both.
+    """The end user is locked before the chat session, as by everybody who locks both.
 
-    The match ticket is only read, before the locks and again under them: who joins after that comes after this.
+    The match ticket is only read, before the lock and again under it: who joins after that comes after this.
     """
     _check_waits_not(principal, user.external_id)
-    found = _ai_session_of(principal, user.external_id)
-    if found is not None:
-        _lock_open(found)
     end_user = _lock_end_user(find_or_make_end_user(principal=principal, given=user))
     _check_waits_not(principal, end_user.external_id)
-    if _ai_session_of(principal, end_user.external_id) != found:
-        raise _MovedMeanwhileError
     _check_in_no_room(principal, end_user)
+    found = _ai_session_of(principal, end_user.external_id)
     if found is None:
         return _start(end_user, slug, context, metadata), True
+    _lock_open(found)
     resume_chat_session(chat_session_id=found.id, reason=reason)
     return chat_sessions_for(principal).get(id=found.id), False
 

@@ -33,6 +33,10 @@ BLOCK_ROUNDS = 5
 BUSY_SECONDS = 0.2
 """What can wait is left to the next look when one has taken so long: people are due meanwhile."""
 
+ALONE_UNTIL = 0.1
+"""For such a share of the time until a personality steps in others may come who wait, too, before anybody who talks to
+a personality is asked."""
+
 ASKABLE_SECONDS, TALKING_SECONDS, PROPOSALS_SECONDS, SETTLE_SECONDS = 1.0, 2.0, 1.0, 5.0
 HOLD_SECONDS = 1.0
 BAN_SECONDS = 5.0
@@ -183,9 +187,10 @@ class Lookout:
     # Who talks to a personality -----------------------------------------------------------------------
 
     def _ask(self, waiting: Sequence[Waiting], now: datetime) -> None:
-        """Who waits and found nobody who does, too, is proposed to somebody who talks to a personality."""
+        """Who has found nobody else who waits for a while is proposed to somebody who talks to a personality."""
         asked = {one.id for one in waiting if one.proposal_state == "open"}
-        choosers = [one for id_, one in self._waiting.known.items() if id_ not in asked]
+        since = now - timedelta(seconds=settings.MATCH_TIMEOUT_SECONDS) * ALONE_UNTIL
+        choosers = [one for id_, one in self._waiting.known.items() if id_ not in asked and one.created_at <= since]
         if not choosers:
             return
         if self._is_time("askable", ASKABLE_SECONDS):

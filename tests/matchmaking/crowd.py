@@ -36,6 +36,10 @@ class Crowd:
         """Somebody who has waited for so many seconds, and is here."""
         return waited_for(self.join(name, **preferences), waited)
 
+    def alone(self, name: str, **preferences: Any) -> MatchTicket:
+        """Somebody who has found nobody for so long that those who talk to a personality are asked."""
+        return self.join_late(name, waited=1, **preferences)
+
     def chatting(self, name: str, **preferences: Any) -> MatchTicket:
         """Somebody whose ten seconds are over, and who talks to a personality."""
         ticket = self.join_late(name, waited=11, **preferences)

@@ -30,7 +30,7 @@ def test_joining_again_tells_the_age_anew(crowd: Crowd, lookout: Lookout) -> Non
 
 
 def test_joining_again_beside_a_personality_withdraws_the_question(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
     assert crowd.join("alice", age=15).id == alice.id
     assert (fresh(alice).band, proposal_of(bob).state) == ("minor", "withdrawn")
@@ -58,7 +58,7 @@ def test_age_that_changes_while_waiting(crowd: Crowd, lookout: Lookout) -> None:
 
 
 def test_age_that_changes_before_the_question(crowd: Crowd) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     grow(crowd, "alice", 15)
     assert not proposals.propose(Pair(alice.id, bob.id), versions=(alice.version, bob.version))
     assert not MatchProposal.objects.exists()
@@ -67,7 +67,7 @@ def test_age_that_changes_before_the_question(crowd: Crowd) -> None:
 
 @pytest.mark.parametrize("who", ["alice", "bob"])
 def test_age_that_changes_before_the_yes(crowd: Crowd, lookout: Lookout, who: str) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
     grow(crowd, who, 15)
     with pytest.raises(Conflict) as caught:

@@ -33,7 +33,7 @@ def over(proposal: MatchProposal) -> None:
 
 
 def test_who_talks_to_a_personality_is_asked_and_who_waits_is_willing(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
     assert statuses(alice, bob) == ["with_chatbot", "waiting"]
     proposal = proposal_of(alice)
@@ -44,9 +44,18 @@ def test_who_talks_to_a_personality_is_asked_and_who_waits_is_willing(crowd: Cro
     assert told[0]["state"] == "open"
 
 
+def test_who_has_just_come_may_still_meet_others_who_wait(crowd: Crowd, lookout: Lookout) -> None:
+    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    lookout.look()
+    assert fresh(alice).proposal == fresh(bob).proposal is None
+    waited_for(bob, 1)
+    Lookout().look()
+    assert proposal_of(alice) == proposal_of(bob)
+
+
 def test_accept_opens_the_room_after_a_goodbye(crowd: Crowd, lookout: Lookout) -> None:
     PromptTemplate.objects.update(goodbye="Bye, {{ user.name }}!")
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
     accepted = queue.accept(ticket_id=alice.id, proposal_id=proposal_of(alice).id)
     assert accepted.status == "matched_human"
@@ -60,7 +69,7 @@ def test_accept_opens_the_room_after_a_goodbye(crowd: Crowd, lookout: Lookout) -
 
 
 def test_stay_asks_nobody_again_for_a_minute(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
     proposal = proposal_of(alice)
     for _ in range(2):
@@ -75,7 +84,7 @@ def test_stay_asks_nobody_again_for_a_minute(crowd: Crowd, lookout: Lookout) -> 
 
 
 def test_no_answer_is_a_no(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
     over(proposal_of(alice))
     with pytest.raises(Conflict) as caught:
@@ -88,7 +97,7 @@ def test_no_answer_is_a_no(crowd: Crowd, lookout: Lookout) -> None:
 
 
 def test_yes_lasts_when_a_personality_steps_in(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
     waited_for(bob, 11)
     lookout.look()
@@ -113,7 +122,7 @@ def test_two_with_personalities_are_both_asked(crowd: Crowd, lookout: Lookout) -
 
 
 def test_who_waits_meets_who_waits_and_the_question_is_withdrawn(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
     proposal = proposal_of(alice)
     carol = crowd.join("carol")
@@ -127,7 +136,7 @@ def test_who_waits_meets_who_waits_and_the_question_is_withdrawn(crowd: Crowd, l
 
 @pytest.mark.parametrize("who", ["alice", "bob"])
 def test_cancel_withdraws_the_question(crowd: Crowd, lookout: Lookout, who: str) -> None:
-    tickets = {"alice": crowd.chatting("alice"), "bob": crowd.join("bob")}
+    tickets = {"alice": crowd.chatting("alice"), "bob": crowd.alone("bob")}
     lookout.look()
     version = {name: fresh(one).version for name, one in tickets.items()}
     queue.cancel(ticket_id=tickets[who].id)
@@ -140,7 +149,7 @@ def test_cancel_withdraws_the_question(crowd: Crowd, lookout: Lookout, who: str)
 def test_expiry_withdraws_the_question(crowd: Crowd, lookout: Lookout, settings: object) -> None:
     alice = crowd.chatting("alice")
     settings.MATCH_TIMEOUT_SECONDS = 100
-    bob = crowd.join("bob")
+    bob = crowd.join_late("bob", waited=10)
     lookout.look()
     unseen_for(bob, 31)
     lookout.look()
@@ -151,7 +160,7 @@ def test_expiry_withdraws_the_question(crowd: Crowd, lookout: Lookout, settings:
 def test_who_is_not_here_is_not_offered(crowd: Crowd, lookout: Lookout) -> None:
     alice = crowd.chatting("alice")
     unseen_for(alice, 61)
-    bob = crowd.join("bob")
+    bob = crowd.alone("bob")
     chat = fresh(alice).chat_session
     chat.last_activity = timezone.now() - timedelta(seconds=61)
     chat.save()
@@ -164,9 +173,9 @@ def test_who_is_not_here_is_not_offered(crowd: Crowd, lookout: Lookout) -> None:
 
 
 def test_question_of_somebody_else_is_not_answered(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
-    carol = crowd.join("carol", age=15)
+    carol = crowd.alone("carol", age=15)
     for ticket, proposal_id in ((carol, proposal_of(alice).id), (bob, uuid4())):
         with pytest.raises(Conflict) as caught:
             queue.accept(ticket_id=ticket.id, proposal_id=proposal_id)
@@ -176,7 +185,7 @@ def test_question_of_somebody_else_is_not_answered(crowd: Crowd, lookout: Lookou
 
 
 def test_blocked_are_not_proposed_and_do_not_accept(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob, carol = crowd.chatting("alice"), crowd.chatting("bob"), crowd.join("carol")
+    alice, bob, carol = crowd.chatting("alice"), crowd.chatting("bob"), crowd.alone("carol")
     Block.objects.create(tenant_id=alice.tenant_id, blocker=alice.end_user, blocked=carol.end_user)
     lookout._done_at["talking"] = monotonic()
     lookout.look()
@@ -188,7 +197,7 @@ def test_blocked_are_not_proposed_and_do_not_accept(crowd: Crowd, lookout: Looko
 
 
 def test_who_is_not_here_any_more_is_not_met_by_a_yes(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
     given = {"ticket_id": alice.id, "proposal_id": proposal_of(alice).id}
     unseen_for(bob, 61)
@@ -214,7 +223,7 @@ def test_question_goes_to_somebody_who_talks_even_if_who_waits_is_blocked(crowd:
     carl = crowd.chatting("carl", language="de")
     first = crowd.join_late("first", waited=2, language="en", interests=["a"])
     Block.objects.create(tenant_id=carl.tenant_id, blocker=first.end_user, blocked=carl.end_user)
-    second = crowd.join("second", language="en", interests=["b"])
+    second = crowd.alone("second", language="en", interests=["b"])
     lookout._done_at["talking"] = monotonic()
     lookout.look()
     assert proposal_of(carl) == proposal_of(second)
@@ -222,7 +231,7 @@ def test_question_goes_to_somebody_who_talks_even_if_who_waits_is_blocked(crowd:
 
 
 def test_chat_session_deleted_before_the_yes_stops_nothing(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+    alice, bob = crowd.chatting("alice"), crowd.alone("bob")
     lookout.look()
     delete_chat_sessions(chat_session_ids=[alice.chat_session_id])
     queue.accept(ticket_id=alice.id, proposal_id=proposal_of(alice).id)
@@ -232,7 +241,7 @@ def test_chat_session_deleted_before_the_yes_stops_nothing(crowd: Crowd, lookout
 def test_who_shares_most_is_proposed(crowd: Crowd, lookout: Lookout) -> None:
     alice = crowd.chatting("alice", interests=["go"], language="de")
     bob = crowd.chatting("bob", interests=["go", "chess"], language="de")
-    carol = crowd.join("carol", interests=["chess", "go"], language="en")
+    carol = crowd.alone("carol", interests=["chess", "go"], language="en")
     lookout._done_at["talking"] = monotonic()
     lookout.look()
     assert proposal_of(carol) == proposal_of(bob)

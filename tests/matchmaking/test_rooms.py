@@ -77,7 +77,7 @@ def test_block_leaves_a_room_with_somebody_else_alone(crowd: Crowd, room: UUID, 
 
 def test_block_withdraws_the_question_whether_the_two_want_to_meet(crowd: Crowd, room: UUID, lookout: Lookout) -> None:
     leave_room(principal=crowd.user("alice"), chat_session_id=room)
-    talking, waiting = crowd.chatting("alice"), crowd.join("bob")
+    talking, waiting = crowd.chatting("alice"), crowd.alone("bob")
     MatchTicket.objects.update(avoid_until=None)
     Lookout().look()
     assert proposal_of(talking) == proposal_of(waiting)

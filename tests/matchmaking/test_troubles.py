@@ -88,7 +88,7 @@ def test_question_that_cannot_be_asked_holds_up_nobody(
     crowd: Crowd, lookout: Lookout, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     talking = [crowd.chatting("alice", language="en"), crowd.chatting("bob", language="de")]
-    waiting = [crowd.join(name, language=tag, strict=["language"]) for name, tag in (("carol", "en"), ("dave", "de"))]
+    waiting = [crowd.alone(name, language=tag, strict=["language"]) for name, tag in (("carol", "en"), ("dave", "de"))]
     real = look.propose
 
     def propose(pair: Any, **named: Any) -> bool:
