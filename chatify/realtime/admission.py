@@ -65,11 +65,14 @@ class Admission:
         if self._redis is None or not self._held:
             return
         now = time.time()
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for socket_id, chat_session_id in self._held.items():
-                pipeline.zadd(f"{_KEY}{chat_session_id}", {socket_id: now}, xx=True)
-                pipeline.expire(f"{_KEY}{chat_session_id}", STALE_SECONDS)
-            await pipeline.execute()
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for socket_id, chat_session_id in self._held.items():
+                    pipeline.zadd(f"{_KEY}{chat_session_id}", {socket_id: now}, xx=True)
+                    pipeline.expire(f"{_KEY}{chat_session_id}", STALE_SECONDS)
+                await pipeline.execute()
+        except (RedisError, OSError):
+            log.warning("socket_places_not_refreshed")  # they count here, and go stale elsewhere until the next time
 
     async def aclose(self) -> None:
         """Give back the connection."""

@@ -4,9 +4,11 @@ import asyncio
 import json
 import time
 from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from chatify.accounts.principal import Principal
 from chatify.realtime import outgoing as module
@@ -14,6 +16,7 @@ from chatify.realtime import sockets
 from chatify.realtime.admission import MAX_SOCKETS, Admission
 from chatify.realtime.outgoing import MAX_WAITING, Outgoing
 from chatify.turns.live import Delta
+from tests.services.ports import free_port
 
 
 class Line:
@@ -206,3 +209,15 @@ async def test_places_are_given_back():
     await admission.leave("s0")
     await admission.leave("never came")
     assert [await admission.enter(chat, "again"), await admission.enter(chat, "too many")] == [True, False]
+
+
+async def test_places_outlast_a_redis_that_is_away(settings: Any):
+    """Each call that asks it is one that a client waits for, or the sweep of all sockets."""
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    admission, chat = Admission(), uuid4()
+    assert await admission.enter(chat, "s0")
+    with capture_logs() as logs:
+        await admission.refresh()
+        await admission.leave("s0")
+    await admission.aclose()
+    assert [line["event"] for line in logs] == ["socket_places_not_refreshed", "socket_place_not_returned"]
