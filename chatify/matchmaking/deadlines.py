@@ -9,12 +9,11 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Value
 from django.db.models.functions import Now
 
 from chatify.accounts.models import EndUser
 from chatify.common.errors import ChatifyError
-from chatify.matchmaking.meeting import write_each
+from chatify.matchmaking.meeting import write_moved
 from chatify.matchmaking.models import MatchTicket
 from chatify.matchmaking.objects import REASON
 from chatify.matchmaking.tickets import Moved, Status, database_now, tell
@@ -97,8 +96,7 @@ def _hand_out(tickets: Sequence[MatchTicket], started: Mapping[UUID, ChatSession
     for ticket in served:
         ticket.status, ticket.served_at, ticket.version = Status.WITH_CHATBOT, now, ticket.version + 1
         ticket.chat_session_id = started[ticket.id].id
-    changed = write_each(served, "chat_session_id", status=Status.WITH_CHATBOT, served_at=Value(now))
-    if changed != len(served):
+    if write_moved(served, "chat_session_id") != len(served):
         raise Moved
     tell("match.chatbot", *served)
     return served

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Case, Q, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from chatify.accounts.models import EndUser
+from chatify.common import prepared
 from chatify.common.errors import NotFound
 from chatify.matchmaking.models import Block, MatchProposal, MatchTicket
 from chatify.matchmaking.preferences import band_of
@@ -71,25 +71,25 @@ def _move_in(rooms: dict[UUID, UUID], locked: Tickets, now: datetime) -> None:
         ticket = locked[ticket_id]
         ticket.status, ticket.room_id, ticket.version = Status.MATCHED_HUMAN, room_id, ticket.version + 1
         ticket.served_at = ticket.served_at or now
-    changed = write_each(
-        [locked[id_] for id_ in rooms],
-        "room_id",
-        status=Status.MATCHED_HUMAN,
-        served_at=Coalesce("served_at", Value(now)),
-    )
+    changed = write_moved([locked[id_] for id_ in rooms], "room_id")
     if changed != len(rooms):
         raise Moved
 
 
-def write_each(tickets: Collection[MatchTicket], field: str, **changes: object) -> int:
-    """One UPDATE that gives each ticket its own id in this field, and the version that it has come to. Gives how many
-    were as they were one version before."""
-    where = Q()
-    for one in tickets:
-        where |= Q(id=one.id, version=one.version - 1)
-    ids = Case(*[When(id=one.id, then=Value(getattr(one, field))) for one in tickets])
-    versions = Case(*[When(id=one.id, then=Value(one.version)) for one in tickets])
-    return MatchTicket.objects.filter(where).update(**{field: ids, "version": versions}, **changes)
+def write_moved(tickets: Collection[MatchTicket], place: str) -> int:
+    """Write where the people of these tickets are now, `place` being its field, and the version that each has come to.
+
+    Gives how many were as they were one version before.
+    """
+    told = ("version", "status", "served_at", place)
+    return prepared.write_each(
+        [
+            prepared.change(
+                MatchTicket, {"id": one.id, "version": one.version - 1}, {name: getattr(one, name) for name in told}
+            )
+            for one in tickets
+        ]
+    )
 
 
 def correct_bands(tickets: Collection[MatchTicket], locked: Tickets, *, now: datetime) -> set[UUID]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import signal
 import threading
 import time
@@ -73,6 +74,7 @@ class Services:
             self._mirror = await asyncio.to_thread(_start_mirror)
         self._webhooks = Webhooks()
         self._webhooks.start()
+        gc.freeze()  # modules above all: a look at all of them for garbage holds up everybody for a quarter of a second
         log.info("server_started", provider=runtime.provider.name)
 
     async def stop(self) -> None:
