@@ -19,7 +19,7 @@ from django.db import IntegrityError
 from chatify.matchmaking import meters
 from chatify.matchmaking.candidates import Waiting, read_askable, read_waiting, refresh
 from chatify.matchmaking.deadlines import SERVED_AT_ONCE, menus_of, serve
-from chatify.matchmaking.leaving import settle_after, settle_all
+from chatify.matchmaking.leaving import SETTLED_AT_ONCE, settle_after, settle_all
 from chatify.matchmaking.meeting import Pair, blocks_about, blocks_among
 from chatify.matchmaking.pool import Pool, pair_off, pair_up
 from chatify.matchmaking.proposals import expire_proposals, propose
@@ -237,7 +237,11 @@ class Lookout:
         if self._is_time("proposals", PROPOSALS_SECONDS):
             do_apart(expire_proposals)
         if self._is_time("settle", SETTLE_SECONDS):
-            do_apart(settle_all)
+            do_apart(self._settle_all)
+
+    def _settle_all(self) -> None:
+        while settle_all() >= SETTLED_AT_ONCE and monotonic() <= self._ends_at:
+            pass
 
     def _is_time(self, what: str, seconds: float) -> bool:
         now = monotonic()

@@ -269,3 +269,16 @@ def test_nobody_has_two_live_tickets(crowd: Crowd) -> None:
     assert len(tickets) == 1
     assert MatchTicket.objects.count() == 1
     assert not Message.objects.exists()
+
+
+def test_all_whose_talk_is_over_are_settled_in_one_sweep(crowd: Crowd, lookout: Lookout) -> None:
+    """After the servers were away, say, when no event told of it."""
+    tickets = [
+        crowd.join_late(f"user{number}", waited=11, interests=[f"i{number}"], strict=["interests"])
+        for number in range(55)
+    ]
+    lookout.look()
+    ChatSession.objects.update(status="ended", end_reason="silence", ended_at=timezone.now())
+    lookout._done_at.clear()
+    lookout.look()
+    assert statuses(*tickets) == ["with_chatbot closed"] * 55

@@ -111,7 +111,7 @@ def test_what_is_done_from_time_to_time_fails_apart(
     done: list[str] = []
     for name in ("settle_after", "expire_proposals"):
         monkeypatch.setattr(look, name, fail)
-    monkeypatch.setattr(look, "settle_all", lambda: done.append("settled"))
+    monkeypatch.setattr(look, "settle_all", lambda: done.append("settled") or 0)
     lookout.look([crowd.join("alice").id])
     assert done == ["settled"]
     monkeypatch.setattr(look, "settle_all", lambda: (_ for _ in ()).throw(OperationalError))

@@ -175,6 +175,14 @@ def test_socket_of_an_ended_token_closes(ada: Seeker):
     assert socket.wait_closed() == 4401
 
 
+def test_socket_by_which_a_key_speaks_for_somebody_closes_when_they_are_erased(ada: Seeker, grace: Seeker):
+    socket, other = ada.at_match(), grace.at_match()
+    ada.delete(f"/api/v1/users/{ada.external_id}/").raise_for_status()
+    assert socket.wait_closed() == 4401
+    other.send("ping")
+    assert other.recv_until("pong")
+
+
 # Bad frames ---------------------------------------------------------------------------------------
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"type": "match.leave"}, "type", "unknown_type"),
