@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import close_old_connections, connection
 
 from tests.client import ApiClient
 from tests.services import ServiceMissing, chromium
@@ -90,6 +91,14 @@ def postgres() -> Iterator[Postgres]:
     service = _need(Postgres)
     yield service
     service.stop()
+
+
+@pytest.fixture
+def racing(transactional_db: None) -> Iterator[None]:
+    """For tests of what several do at once (`tests.racing`)."""
+    assert connection.vendor == "postgresql"
+    yield
+    close_old_connections()
 
 
 @pytest.fixture(scope="session")

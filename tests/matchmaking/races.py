@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from random import Random
 
-import pytest
-from django.db import close_old_connections, connection
 from django.db.models import F
 
-from chatify.accounts.principal import Principal
 from chatify.common.errors import Conflict, NotFound
 from chatify.matchmaking import queue
 from chatify.matchmaking.leaving import settle_all
@@ -22,22 +19,10 @@ from chatify.matchmaking.rooms import block, leave_room
 from sessions.actions import end_chat_session
 from sessions.models import ChatSession
 from tests.matchmaking.crowd import Crowd, check_sound, fresh, proposal_of, statuses
-from tests.turns.races import at_once
+from tests.racing import RACES, at_once
 
 ROUNDS = 8
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _clean(transactional_db: None) -> Iterator[None]:
-    assert connection.vendor == "postgresql"
-    yield
-    close_old_connections()
-
-
-@pytest.fixture
-def committed(house: object, principal: Principal) -> Crowd:
-    return Crowd(principal)
+pytestmark = RACES
 
 
 def quiet(work: Callable[[], object]) -> Callable[[], bool]:
@@ -58,7 +43,7 @@ def look() -> None:
 
 def asked(crowd: Crowd, number: int) -> tuple[MatchTicket, MatchTicket]:
     """One who talks to a personality and is asked, and one who waits."""
-    alice, bob = crowd.chatting(f"alice{number}"), crowd.join(f"bob{number}")
+    alice, bob = crowd.chatting(f"alice{number}"), crowd.alone(f"bob{number}")
     look()
     assert proposal_of(alice) == proposal_of(bob)
     return alice, bob
@@ -71,60 +56,59 @@ def done_with(crowd: Crowd, *tickets: MatchTicket) -> None:
     ChatSession.objects.update(status="ended")
 
 
-def test_join_twice_at_once_is_one_place(committed: Crowd) -> None:
+def test_join_twice_at_once_is_one_place(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        tickets = at_once(*[partial(committed.join, f"p{number}") for _ in range(6)])
+        tickets = at_once(*[partial(crowd.join, f"p{number}") for _ in range(6)])
         assert len({one.id for one in tickets}) == 1
     assert MatchTicket.objects.count() == ROUNDS
     check_sound()
 
 
-def test_looks_at_once_put_nobody_in_two_rooms(committed: Crowd) -> None:
+def test_looks_at_once_put_nobody_in_two_rooms(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        tickets = [committed.join(f"p{number}.{n}") for n in range(21)]
+        tickets = [crowd.join(f"p{number}.{n}") for n in range(21)]
         at_once(*[look] * 4)
         look()
         left = [one for one in tickets if fresh(one).status == "waiting"]
         assert len(left) == 1
         assert ChatSession.objects.filter(mode="human", status="active").count() == 10
-        done_with(committed)
+        done_with(crowd)
 
 
-def test_looks_at_once_serve_each_who_is_due_once(committed: Crowd) -> None:
+def test_looks_at_once_serve_each_who_is_due_once(crowd: Crowd) -> None:
     for number in range(ROUNDS):
         tickets = [
-            committed.join_late(f"p{number}.{n}", waited=11, interests=[f"i{n}"], strict=["interests"])
-            for n in range(30)
+            crowd.join_late(f"p{number}.{n}", waited=11, interests=[f"i{n}"], strict=["interests"]) for n in range(30)
         ]
         before = ChatSession.objects.count()
         at_once(*[look] * 4)
         look()
         assert set(statuses(*tickets)) == {"with_chatbot"}
         assert ChatSession.objects.count() == before + 30
-        done_with(committed)
+        done_with(crowd)
 
 
-def test_cancel_against_pairing(committed: Crowd) -> None:
+def test_cancel_against_pairing(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        alice, bob = committed.join(f"alice{number}"), committed.join(f"bob{number}")
+        alice, bob = crowd.join(f"alice{number}"), crowd.join(f"bob{number}")
         cancelled, _, _ = at_once(quiet(partial(queue.cancel, ticket_id=alice.id)), look, look)
         found = statuses(alice, bob)
         assert found == (["cancelled closed", "waiting"] if cancelled else ["matched_human"] * 2)
-        done_with(committed)
+        done_with(crowd)
 
 
-def test_accept_against_stay(committed: Crowd) -> None:
+def test_accept_against_stay(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        alice, bob = asked(committed, number)
+        alice, bob = asked(crowd, number)
         given = {"ticket_id": alice.id, "proposal_id": proposal_of(alice).id}
         accepted, _ = at_once(quiet(partial(queue.accept, **given)), quiet(partial(queue.stay, **given)))
         assert statuses(alice, bob) == (["matched_human"] * 2 if accepted else ["with_chatbot", "waiting"])
-        done_with(committed)
+        done_with(crowd)
 
 
-def test_accept_against_expiry(committed: Crowd) -> None:
+def test_accept_against_expiry(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        alice, bob = asked(committed, number)
+        alice, bob = asked(crowd, number)
         given = {"ticket_id": alice.id, "proposal_id": proposal_of(alice).id}
 
         def expire() -> None:
@@ -134,63 +118,63 @@ def test_accept_against_expiry(committed: Crowd) -> None:
         accepted, _ = at_once(quiet(partial(queue.accept, **given)), expire)
         assert statuses(alice, bob) == (["matched_human"] * 2 if accepted else ["with_chatbot", "waiting"])
         assert proposal_of(alice).state == ("accepted" if accepted else "expired")
-        done_with(committed)
+        done_with(crowd)
 
 
-def test_accept_against_the_deadline_of_the_other(committed: Crowd) -> None:
+def test_accept_against_the_deadline_of_the_other(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        alice, bob = asked(committed, number)
+        alice, bob = asked(crowd, number)
         MatchTicket.objects.filter(id=bob.id).update(deadline=F("created_at"))
         given = {"ticket_id": alice.id, "proposal_id": proposal_of(alice).id}
         at_once(partial(queue.accept, **given), look, look)
         assert statuses(alice, bob) == ["matched_human"] * 2
         chat = fresh(bob).chat_session
         assert chat is None or chat.end_reason == "human_found"
-        done_with(committed)
+        done_with(crowd)
 
 
-def test_leave_against_accept_and_join(committed: Crowd) -> None:
+def test_leave_against_accept_and_join(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        alice, bob = asked(committed, number)
+        alice, bob = asked(crowd, number)
         given = {"ticket_id": alice.id, "proposal_id": proposal_of(alice).id}
-        leave = partial(committed.join, f"alice{number}", leave=True)
+        leave = partial(crowd.join, f"alice{number}", leave=True)
         accepted, ticket = at_once(quiet(partial(queue.accept, **given)), leave)
         assert ticket.id != alice.id
         assert fresh(alice).closed_at is not None
         assert statuses(bob) == (["matched_human closed"] if accepted else ["waiting"])
         check_sound()
-        done_with(committed)
+        done_with(crowd)
 
 
-def test_both_leave_a_room_at_once(committed: Crowd) -> None:
+def test_both_leave_a_room_at_once(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        alice, bob = committed.join(f"alice{number}"), committed.join(f"bob{number}")
+        alice, bob = crowd.join(f"alice{number}"), crowd.join(f"bob{number}")
         look()
         room = fresh(alice).room_id
         leave = [
-            partial(leave_room, principal=committed.user(f"{who}{number}"), chat_session_id=room)
+            partial(leave_room, principal=crowd.user(f"{who}{number}"), chat_session_id=room)
             for who in ("alice", "bob")
         ]
         end = partial(end_chat_session, chat_session_id=room, reason="done")
         at_once(*leave, end, settle_all)
         settle_all()
         assert statuses(alice, bob) == ["matched_human closed"] * 2
-        done_with(committed)
+        done_with(crowd)
 
 
-def test_block_against_meeting_again(committed: Crowd) -> None:
+def test_block_against_meeting_again(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        alice, bob = committed.join(f"alice{number}"), committed.join(f"bob{number}")
+        alice, bob = crowd.join(f"alice{number}"), crowd.join(f"bob{number}")
         look()
         room = fresh(alice).room_id
-        leave_room(principal=committed.user(f"alice{number}"), chat_session_id=room)
-        again = [committed.join(f"alice{number}"), committed.join(f"bob{number}")]
+        leave_room(principal=crowd.user(f"alice{number}"), chat_session_id=room)
+        again = [crowd.join(f"alice{number}"), crowd.join(f"bob{number}")]
         MatchTicket.objects.live().update(avoid_until=None)
-        at_once(partial(block, principal=committed.user(f"bob{number}"), chat_session_id=room), look, look)
+        at_once(partial(block, principal=crowd.user(f"bob{number}"), chat_session_id=room), look, look)
         assert statuses(*again) in (["waiting"] * 2, ["matched_human closed"] * 2)
         assert Block.objects.count() == number + 1
         assert bob.id != alice.id
-        done_with(committed)
+        done_with(crowd)
 
 
 PEOPLE = [f"p{n}" for n in range(12)]
@@ -226,13 +210,13 @@ def keep_looking() -> None:
         lookout.look()
 
 
-def test_everybody_does_something_at_once(committed: Crowd) -> None:
+def test_everybody_does_something_at_once(crowd: Crowd) -> None:
     """Random actions of many, and looks of several processes: nobody is in two rooms, none is lost."""
     chance = Random(3)
     for _ in range(3):
         MatchTicket.objects.update(avoid_until=None, ask_after=None)
         seeds = [chance.randrange(10**6) for _ in range(5)]
-        at_once(*[partial(act, committed, seed) for seed in seeds], keep_looking, keep_looking)
+        at_once(*[partial(act, crowd, seed) for seed in seeds], keep_looking, keep_looking)
         settle_all()
         check_sound()
         for room in ChatSession.objects.filter(mode="human", status="active"):

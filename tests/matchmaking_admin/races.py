@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
-import pytest
-from django.db import IntegrityError, close_old_connections, connection
+from django.db import IntegrityError
 
 from chatify.accounts.erasure import erase_end_user
 from chatify.accounts.models import EndUser
@@ -20,22 +18,10 @@ from chatify.matchmaking.rooms import leave_room
 from sessions.models import ChatSession
 from tests.matchmaking.crowd import Crowd, check_sound, fresh, statuses
 from tests.matchmaking.races import asked, done_with, keep_looking, look
-from tests.turns.races import at_once
+from tests.racing import RACES, at_once
 
 ROUNDS = 4
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _clean(transactional_db: None) -> Iterator[None]:
-    assert connection.vendor == "postgresql"
-    yield
-    close_old_connections()
-
-
-@pytest.fixture
-def committed(house: object, principal: Principal) -> Crowd:
-    return Crowd(principal)
+pytestmark = RACES
 
 
 def erase(name: str) -> None:
@@ -50,21 +36,21 @@ def check_gone(name: str) -> None:
     check_sound()
 
 
-def test_erasure_against_pairing(committed: Crowd) -> None:
+def test_erasure_against_pairing(crowd: Crowd) -> None:
     for number in range(ROUNDS):
         people = [f"p{number}.{n}" for n in range(6)]
         for name in people:
-            committed.join(name)
+            crowd.join(name)
         at_once(partial(erase, people[0]), look, partial(erase, people[3]), look)
         check_gone(people[0])
         check_gone(people[3])
-        done_with(committed)
+        done_with(crowd)
 
 
-def test_both_of_a_room_are_erased_at_once(committed: Crowd) -> None:
+def test_both_of_a_room_are_erased_at_once(crowd: Crowd) -> None:
     for number in range(ROUNDS):
         for name in ("alice", "bob"):
-            committed.join(f"{name}{number}")
+            crowd.join(f"{name}{number}")
         look()
         at_once(partial(erase, f"alice{number}"), partial(erase, f"bob{number}"))
         check_gone(f"alice{number}")
@@ -72,13 +58,13 @@ def test_both_of_a_room_are_erased_at_once(committed: Crowd) -> None:
     assert not ChatSession.objects.exists()
 
 
-def test_erasure_against_leaving(committed: Crowd) -> None:
+def test_erasure_against_leaving(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        alice, bob = committed.join(f"alice{number}"), committed.join(f"bob{number}")
+        alice, bob = crowd.join(f"alice{number}"), crowd.join(f"bob{number}")
         look()
         room = fresh(alice).room_id
         assert room is not None
-        bobs = committed.user(f"bob{number}")
+        bobs = crowd.user(f"bob{number}")
 
         def leave(principal: Principal = bobs, chat_session_id: object = room) -> None:
             with suppress(NotFound, Conflict):
@@ -89,9 +75,9 @@ def test_erasure_against_leaving(committed: Crowd) -> None:
         assert statuses(bob) == ["matched_human closed"]
 
 
-def test_erasure_against_accept(committed: Crowd) -> None:
+def test_erasure_against_accept(crowd: Crowd) -> None:
     for number in range(ROUNDS):
-        alice, bob = asked(committed, number)
+        alice, bob = asked(crowd, number)
         proposal = fresh(alice).proposal_id
         assert proposal is not None
 
@@ -101,14 +87,14 @@ def test_erasure_against_accept(committed: Crowd) -> None:
 
         at_once(accept, partial(erase, f"bob{number}"), look)
         check_gone(f"bob{number}")
-        done_with(committed)
+        done_with(crowd)
         assert bob.id != alice.id
 
 
-def test_erasure_while_many_look(committed: Crowd) -> None:
+def test_erasure_while_many_look(crowd: Crowd) -> None:
     people = [f"p{n}" for n in range(24)]
     for name in people:
-        committed.join_late(name, waited=9.9)
+        crowd.join_late(name, waited=9.9)
     at_once(*[partial(erase, name) for name in people[::4]], keep_looking, keep_looking)
     for name in people[::4]:
         check_gone(name)

@@ -98,7 +98,7 @@ def test_who_waits_is_met_by_nobody_any_more(crowd: Crowd) -> None:
 
 
 def test_who_was_asked_about_them_goes_on(crowd: Crowd) -> None:
-    crowd.join("ada")
+    crowd.alone("ada")
     ben = crowd.chatting("ben")
     Lookout().look()
     assert proposal_of(ben).state == "open"

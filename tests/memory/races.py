@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from django.db import close_old_connections
-
 from chatify.accounts.erasure import erase_end_user
 from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
@@ -17,18 +12,12 @@ from sessions.actions import purge_chat_sessions
 from sessions.models import ChatSession
 from tests.memory.remembering import another_chat, digest, learn, memories, remember
 from tests.memory.talking import answer, ask
-from tests.turns.races import at_once
+from tests.racing import RACES, at_once
 
 THREADS = 6
 ROUNDS = 5
 WORDS = [("like", f"thing{number}word") for number in range(12)]
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _clean(transactional_db: None) -> Iterator[None]:
-    yield
-    close_old_connections()
+pytestmark = RACES
 
 
 def version(chat: ChatSession) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from django.db import close_old_connections, connection
 
 from chatify.accounts.models import EndUser
 from chatify.accounts.principal import Principal
@@ -18,19 +17,12 @@ from sessions.models import ChatSession, Message
 from sessions.personalities import decline_suggestion, suggest_personality, switch_personality
 from templates_app.catalogue import catalogue
 from templates_app.models import PromptTemplate
+from tests.racing import RACES, at_once
 from tests.selection.conftest import MakeRule
-from tests.turns.races import at_once
 from tests.turns.test_ledger import OWNER, complete, roles, say
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = RACES
 House = dict[str, PromptTemplate]
-
-
-@pytest.fixture(autouse=True)
-def _clean(transactional_db: None) -> Iterator[None]:
-    assert connection.vendor == "postgresql"
-    yield
-    close_old_connections()
 
 
 @pytest.fixture

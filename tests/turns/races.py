@@ -1,48 +1,17 @@
-"""Threads that write to one chat session at once. Only on PostgreSQL (test_ledger_on_postgres.py runs this file):
-SQLite lets in one writer at a time, and its database in memory knows no waiting.
-"""
+"""Threads that write to one chat session at once. Only on PostgreSQL (test_ledger_on_postgres.py runs this file)."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import TypeVar
-
-import pytest
-from django.db import close_old_connections, connection
 
 from chatify.accounts.principal import Principal
 from chatify.turns import ledger
 from chatify.turns.spec import ReplySpec
 from sessions.actions import end_chat_session
 from sessions.models import ChatSession, Message
+from tests.racing import RACES, at_once
 from tests.turns.test_ledger import OTHER, OWNER, complete, expire, roles, say, start, stored
 
-T = TypeVar("T")
 THREADS = 8
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _clean(transactional_db: None) -> Iterator[None]:
-    yield
-    close_old_connections()
-
-
-def at_once(*jobs: Callable[[], T]) -> list[T]:
-    """Run the jobs at the same moment, each with a database connection of its own."""
-    barrier = Barrier(len(jobs))
-
-    def run(job: Callable[[], T]) -> T:
-        barrier.wait(10)
-        try:
-            return job()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        return list(pool.map(run, jobs))
+pytestmark = RACES
 
 
 def test_messages_accepted_at_once_start_one_reply(principal: Principal, chat: ChatSession) -> None:
