@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 
 from benchmarks.command import carry_out, say
-from benchmarks.matchmaking.crowd import Crowd, all_alone, open_crowd, random_arrivals
+from benchmarks.matchmaking.crowd import LANGUAGES, Crowd, all_alone, open_crowd, random_arrivals
 from benchmarks.processes import measure_machine, measure_trees
 from benchmarks.services import Server, find_free_port, open_workshop
 from benchmarks.systems import Surroundings, answers, build_surroundings, chatify_environment, manage
@@ -29,7 +29,7 @@ NEWS = """
     WHERE status = 'with_chatbot' AND deadline > clock_timestamp() - interval '5 seconds'
 """
 WAITS = """
-    SELECT status, extract(epoch FROM served_at - created_at), extract(epoch FROM created_at)
+    SELECT status, extract(epoch FROM served_at - created_at), extract(epoch FROM created_at), language
     FROM matchmaking_matchticket WHERE served_at IS NOT NULL
 """
 LATE = (
@@ -130,7 +130,7 @@ def tell(what: str, values: list[float]) -> str:
     """Percentiles in one line."""
     if len(values) < 2:
         return f"{what}: too few"
-    cuts = statistics.quantiles(values, n=100)
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
     told = ", ".join(f"p{percent} {cuts[percent - 1] * 1000:.0f} ms" for percent in (50, 95, 99))
     return f"{what}: {told}, longest {max(values) * 1000:.0f} ms ({len(values)})"
 
@@ -167,12 +167,17 @@ async def measure_waits(house: House, rate: float, options: argparse.Namespace) 
     async with open_crowd(house.ports, house.key) as crowd:
         await random_arrivals(crowd, rate, options.seconds, TIMEOUT + 2)
     cpu = house.cpu().since(before)
-    rows = [(str(status), float(str(wait))) for status, wait, at in house.ask(WAITS) if float(str(at)) >= started]
-    met = [wait for status, wait in rows if status == "matched_human"]
+    rows = [
+        (str(status), float(str(wait)), str(language))
+        for status, wait, at, language in house.ask(WAITS)
+        if float(str(at)) >= started
+    ]
+    met = [wait for status, wait, _ in rows if status == "matched_human"]
     return [
         tell(f"time to a human, {rate:g} arrivals/s", met),
-        f"  personality: {100 * sum(status == 'with_chatbot' for status, _ in rows) / max(1, len(rows)):.1f} %",
+        f"  personality: {100 * sum(status == 'with_chatbot' for status, *_ in rows) / max(1, len(rows)):.1f} %",
         f"  within: {histogram(met)}",
+        *[tell(f"  of {language}", [wait for _, wait, spoken in rows if spoken == language]) for language in LANGUAGES],
         f"  in two rooms: {house.ask(TWICE)[0][0]}, late without a personality: {house.ask(LATE)[0][0]}",
         tell_calls(crowd, cpu),
     ]

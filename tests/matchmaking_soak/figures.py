@@ -11,6 +11,8 @@ from tests.matchmaking_soak.judging import Evidence, is_again, overshoot
 from tests.matchmaking_soak.rows import Room, Ticket
 from tests.matchmaking_soak.world import Outage, World, both_away
 
+STATES = "all there", "a server or Redis away", "no server there"
+
 
 def table(world: World, evidence: Evidence) -> str:
     """The figures, as lines for people."""
@@ -30,8 +32,7 @@ def table(world: World, evidence: Evidence) -> str:
         ("no server there (s)", f"{_none_there(evidence.outages).total_seconds():.1f}"),
         ("waited for a person (s)", _spread([_wait(one) for one in met_first])),
         ("waited for a personality (s)", _spread([_wait(one) for one in alone])),
-        ("overshoot, all servers there (ms)", _late(evidence, alone, is_disturbed=False)),
-        ("overshoot, a server away (ms)", _late(evidence, alone, is_disturbed=True)),
+        *[(f"overshoot, {state} (ms)", _late(evidence, alone, state)) for state in STATES],
         ("pairs that met again within a minute", str(_met_again(evidence.rows.rooms))),
         ("what people did", _counted(world.counts)),
         ("calls that failed meanwhile", str(sum(one.is_absence for one in evidence.oddities))),
@@ -53,16 +54,19 @@ def _none_there(outages: Sequence[Outage]) -> timedelta:
     return sum((one.until - one.since for one in both_away(outages)), timedelta(0))
 
 
-def _late(evidence: Evidence, tickets: Sequence[Ticket], *, is_disturbed: bool) -> str:
-    """The overshoot of those who were due while a server was away, or of the others."""
-    late = [overshoot(one, evidence.ended) for one in tickets if _is_disturbed(one, evidence.outages) is is_disturbed]
+def _late(evidence: Evidence, tickets: Sequence[Ticket], state: str) -> str:
+    """The overshoot of those who were due in this state of the servers."""
+    late = [overshoot(one, evidence.ended) for one in tickets if _state_at(one, evidence.outages) == state]
     return _spread([one / timedelta(milliseconds=1) for one in late], digits=0)
 
 
-def _is_disturbed(ticket: Ticket, outages: Sequence[Outage]) -> bool:
+def _state_at(ticket: Ticket, outages: Sequence[Outage]) -> str:
+    """Which of STATES it was when somebody was due, and a second before."""
     assert ticket.served_at is not None
-    around = timedelta(seconds=1)
-    return any(one.overlap(ticket.deadline - around, ticket.served_at) for one in outages)
+    since, until = ticket.deadline - timedelta(seconds=1), ticket.served_at
+    if any(one.overlap(since, until) for one in both_away(outages)):
+        return STATES[2]
+    return STATES[1] if any(one.overlap(since, until) for one in outages) else STATES[0]
 
 
 def _wait(ticket: Ticket) -> float:
