@@ -45,7 +45,7 @@ test: install  ## the whole suite; ARGS="-k stop -x" goes to pytest
 	$(BIN)/pytest -n 2 --dist load -m "browser and not soak" $(ARGS)
 
 soak: install  ## what takes long: full sizes, long kills
-	$(BIN)/pytest -m soak $(ARGS)
+	$(BIN)/pytest -m soak --override-ini faulthandler_timeout=0 $(ARGS)
 
 lint: install  ## ruff: lint and format
 	$(BIN)/ruff check .

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from chatify.common.prepared import PreparedQuery
 from chatify.matchmaking.models import MatchTicket
 from chatify.matchmaking.pairing import Candidate
 from chatify.matchmaking.pool import Pool
@@ -35,11 +36,17 @@ class Waiting(NamedTuple):
     now: datetime
 
 
+def _waiting() -> QuerySet[Any, Any]:
+    columns = ("id", "version", "tenant_id", "created_at", "deadline", "seen_at", "proposal__state", "now")
+    return MatchTicket.objects.waiting().order_by("deadline").annotate(now=Now()).values_list(*columns)
+
+
+_WAITING = PreparedQuery(_waiting)  # asked several times a second, mostly for nobody
+
+
 def read_waiting() -> list[Waiting]:
     """All who wait, who is due first."""
-    rows = MatchTicket.objects.waiting().order_by("deadline").annotate(now=Now())
-    columns = ("id", "version", "tenant_id", "created_at", "deadline", "seen_at", "proposal__state", "now")
-    return [Waiting(*row) for row in rows.values_list(*columns)]
+    return [Waiting(*row) for row in _WAITING.rows()]
 
 
 def read_askable() -> dict[UUID, int]:

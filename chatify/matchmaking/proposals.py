@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+from django.db.models.functions import Now
+
 from chatify.common.errors import Conflict, NotFound
 from chatify.matchmaking.candidates import ASKED_WHILE_SEEN
 from chatify.matchmaking.meeting import Pair, blocks_among, correct_bands, open_rooms
@@ -164,7 +166,7 @@ def _lock_proposal(ticket_id: UUID, proposal_id: UUID) -> tuple[MatchProposal, T
 
 def expire_proposals() -> int:
     """End the questions that nobody has answered in time. Gives their number."""
-    open_ = MatchProposal.objects.filter(state=State.OPEN, expires_at__lte=database_now())
+    open_ = MatchProposal.objects.filter(state=State.OPEN, expires_at__lte=Now())
     found = open_.order_by("expires_at").values_list("id", "first_id", "second_id")[:ENDED_AT_ONCE]
     return sum(in_one_go(partial(_expire, id_, Pair(first, second))) for id_, first, second in found)
 
