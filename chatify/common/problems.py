@@ -13,7 +13,6 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -70,7 +69,7 @@ def translate(exception: Exception) -> ChatifyError | None:
     if isinstance(exception, RequestDataTooBig):
         return TooLarge()
     if isinstance(exception, OperationalError | InterfaceError):
-        return database_away(exception)
+        return database_away()
     if isinstance(exception, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return NotAuthenticated()
     if isinstance(exception, exceptions.APIException):
@@ -80,13 +79,11 @@ def translate(exception: Exception) -> ChatifyError | None:
     return None
 
 
-def database_away(error: OperationalError | InterfaceError) -> Unavailable:
-    """What is told while the database cannot be reached, or is restarting, or all connections to it are in use."""
-    if isinstance(error.__cause__, PoolTimeout):
-        log.warning("database_busy")
-        return Unavailable("Too much is going on at this moment.", retry_after=AWAY_RETRY_SECONDS)
+def database_away() -> Unavailable:
+    """What is told while the database cannot be reached, is restarting, or has no connection left for us: a pool that
+    waits in vain does not know which."""
     log.warning("database_away")
-    return Unavailable("The database is away.", retry_after=AWAY_RETRY_SECONDS)
+    return Unavailable("The database is away, or too much is going on.", retry_after=AWAY_RETRY_SECONDS)
 
 
 def _with_headers(response: T, error: ChatifyError) -> T:

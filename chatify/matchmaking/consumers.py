@@ -31,18 +31,15 @@ class _WhoseQuery(Query):
 class MatchConsumer(Connection):
     """One socket of somebody who looks for somebody. When it closes, what it asked for goes on."""
 
-    caller: Principal
-    """Who opened it: with a key, the application."""
-
     end_user_id: UUID
     external_id: str
 
     async def come_in(self) -> None:
         """Let in whoever may come in, and tell where they are."""
-        self.caller = await self.authenticate(None)
-        self.caller.require_whole_user()
-        self.end_user_id, self.external_id = await in_db_thread(_find_person, self.caller, self.query("user"))
-        self.principal = self.caller.speaking_for(self.end_user_id)  # so that it ends with its person
+        caller = await self.authenticate(None)
+        caller.require_whole_user()
+        self.end_user_id, self.external_id = await in_db_thread(_find_person, caller, self.query("user"))
+        self.principal = caller.speaking_for(self.end_user_id)  # a key, too: when they are erased it ends with them
         if await self.take_place(self.end_user_id):
             told, ticket = await in_db_thread(_come_back, self.end_user_id, self.ws_base)
             self.open({"type": "match.ready", "ticket": ticket})
@@ -59,7 +56,7 @@ class MatchConsumer(Connection):
 
     async def join(self, frame: MatchJoin) -> None:
         """Look for somebody; what comes of it is told as to all others who follow."""
-        ticket_id, known = await in_db_thread(_join, self.caller, self.external_id, frame, self.ws_base)
+        ticket_id, known = await in_db_thread(_join, self.principal, self.external_id, frame, self.ws_base)
         if known is not None:
             self.deliver({"type": "match.ready", "ticket": known})
         await following.current().tell(ticket_id)
@@ -81,7 +78,7 @@ class MatchConsumer(Connection):
         self.pong(frame.event_id)
 
     async def _do(self, action: Callable[[UUID], Any]) -> None:
-        await following.current().tell(await in_db_thread(_do_with_ticket, self.caller, self.end_user_id, action))
+        await following.current().tell(await in_db_thread(_do_with_ticket, self.principal, self.end_user_id, action))
 
 
 _HANDLERS: dict[type[ClientFrame], Callable[[MatchConsumer, Any], Awaitable[None]]] = {

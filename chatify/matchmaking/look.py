@@ -240,8 +240,10 @@ class Lookout:
             do_apart(self._settle_all)
 
     def _settle_all(self) -> None:
-        while settle_all() >= SETTLED_AT_ONCE and monotonic() <= self._ends_at:
-            pass
+        while settle_all() >= SETTLED_AT_ONCE:
+            if monotonic() > self._ends_at:
+                del self._done_at["settle"]  # the next look goes on
+                return
 
     def _is_time(self, what: str, seconds: float) -> bool:
         now = monotonic()

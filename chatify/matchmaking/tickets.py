@@ -1,8 +1,8 @@
 """Match tickets under their locks: how they are taken, changed and closed. All writes of the queue are made of these.
 
-The order of locks is: tickets by id, chat sessions by id, the rest. A ticket is locked together with those that it is
-tied to, by a question that is open or by a room: what closes one changes the other. Who is tied to whom is read before
-the locks and once more under them; if somebody has come in between, all is undone and begun anew.
+The order of locks is: the end user, tickets by id, chat sessions by id, the rest. A ticket is locked together with
+those that it is tied to, by a question that is open or by a room: what closes one changes the other. Who is tied to
+whom is read before the locks and once more under them; if somebody has come in between, all is undone and begun anew.
 """
 
 from __future__ import annotations

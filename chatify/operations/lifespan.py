@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
+from django.urls import get_resolver
 
 from chatify.accounts.origins import keep_known, read_known
 from chatify.common.threads import close_pool
@@ -74,6 +75,7 @@ class Services:
             self._mirror = await asyncio.to_thread(_start_mirror)
         self._webhooks = Webhooks()
         self._webhooks.start()
+        get_resolver().url_patterns  # noqa: B018 - else the first request would import them
         gc.freeze()  # modules above all: a look at all of them for garbage holds up everybody for a quarter of a second
         log.info("server_started", provider=runtime.provider.name)
 

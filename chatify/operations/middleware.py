@@ -108,6 +108,6 @@ class TellThatDatabaseIsAway(MiddlewareMixin):
         """Plain text: a page of ours might ask the database for who is signed in."""
         if not isinstance(exception, OperationalError | InterfaceError):
             return None
-        error = database_away(exception)
+        error = database_away()
         headers = {"Retry-After": str(round(error.retry_after or 1))}
         return HttpResponse(f"{error.title}. Try again in a moment.", "text/plain", error.status, headers=headers)

@@ -64,15 +64,17 @@ class Admission:
         """Say that this process's sockets are still there."""
         if self._redis is None or not self._held:
             return
-        now = time.time()
+        now, held = time.time(), dict(self._held)
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
-                for socket_id, chat_session_id in self._held.items():
-                    pipeline.zadd(f"{_KEY}{chat_session_id}", {socket_id: now}, xx=True)
+                for socket_id, chat_session_id in held.items():
+                    pipeline.zadd(f"{_KEY}{chat_session_id}", {socket_id: now})  # Redis may have come back empty
                     pipeline.expire(f"{_KEY}{chat_session_id}", STALE_SECONDS)
                 await pipeline.execute()
+            for socket_id in held.keys() - self._held.keys():  # gone meanwhile
+                await self._redis.zrem(f"{_KEY}{held[socket_id]}", socket_id)
         except (RedisError, OSError):
-            log.warning("socket_places_not_refreshed")  # they count here, and go stale elsewhere until the next time
+            log.warning("socket_places_not_refreshed")  # they count here; elsewhere after the next time
 
     async def aclose(self) -> None:
         """Give back the connection."""

@@ -188,8 +188,8 @@ class Connection(AsyncWebsocketConsumer):  # type: ignore[misc]
             raw = bytes_data if text_data is None else text_data.encode()
             event_id = _event_id(raw or b"")
             await self.take(parse(raw or b"", max_bytes=MAX_BODY))
-        except (OperationalError, InterfaceError) as error:
-            self.deliver(error_frame(database_away(error), event_id))
+        except (OperationalError, InterfaceError):
+            self.deliver(error_frame(database_away(), event_id))
         except ChatifyError as error:
             self.deliver(error_frame(error, event_id))
             if isinstance(error, InvalidInput | TooLarge):

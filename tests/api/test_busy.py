@@ -24,12 +24,12 @@ def test_who_gets_no_connection_is_told_to_come_again(make_server: MakeServer, m
             callers.submit(one.post, SESSIONS, {"user": {"external_id": one.external_id}}) for one in clients
         ]
         wait(answers, timeout=15, return_when=FIRST_COMPLETED)
-        wait_until(lambda: "database_busy" in server.log_text())
+        wait_until(lambda: "database_away" in server.log_text())
         blocker.rollback()
         told = [one.result() for one in answers]
     refused = [one for one in told if one.status_code != 201]
     assert {outcome(one) for one in refused} == {(503, "unavailable")}
-    assert {one.json()["detail"] for one in refused} == {"Too much is going on at this moment."}
+    assert {one.json()["detail"] for one in refused} == {"The database is away, or too much is going on."}
     assert {one.headers["retry-after"] for one in refused} == {"2"}
     assert len(refused) < CALLERS
     for client, answer in zip(clients, told, strict=True):

@@ -6,11 +6,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from random import Random
+from typing import Any
 
 from django.db.models import F
 
+from chatify.accounts.principal import Principal
+from chatify.accounts.profile import UserInput
 from chatify.common.errors import Conflict, NotFound
 from chatify.matchmaking import queue
+from chatify.matchmaking.connecting import connect_to_chatbot
 from chatify.matchmaking.leaving import settle_all
 from chatify.matchmaking.look import Lookout
 from chatify.matchmaking.models import Block, MatchProposal, MatchTicket
@@ -47,6 +51,10 @@ def asked(crowd: Crowd, number: int) -> tuple[MatchTicket, MatchTicket]:
     look()
     assert proposal_of(alice) == proposal_of(bob)
     return alice, bob
+
+
+def connect(principal: Principal, name: str, **profile: Any) -> None:
+    connect_to_chatbot(principal=principal, user=UserInput(external_id=name, **profile))
 
 
 def done_with(crowd: Crowd, *tickets: MatchTicket) -> None:
@@ -221,3 +229,18 @@ def test_everybody_does_something_at_once(crowd: Crowd) -> None:
         check_sound()
         for room in ChatSession.objects.filter(mode="human", status="active"):
             assert MatchTicket.objects.live().filter(room=room).count() == 2
+
+
+def test_connecting_against_leaving_for_the_next_one(crowd: Crowd, principal: Principal) -> None:
+    """Both change the profile, and then the chat session: neither waits for the other for ever."""
+    for number in range(ROUNDS):
+        name = f"alice{number}"
+        ticket = crowd.chatting(name)
+        at_once(
+            quiet(partial(connect, principal, name, style="short")),
+            quiet(partial(crowd.join, name, age=31, leave=True)),
+            quiet(partial(connect, principal, name, style="long")),
+            quiet(partial(end_chat_session, chat_session_id=ticket.chat_session_id, reason="user")),
+        )
+        check_sound()
+        done_with(crowd)

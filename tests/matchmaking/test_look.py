@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from chatify.accounts.models import EndUser
 from chatify.events import bus
+from chatify.matchmaking import look
 from chatify.matchmaking.look import Lookout
 from chatify.matchmaking.models import Block, MatchTicket
 from chatify.matchmaking.steps import is_gone
@@ -271,8 +272,12 @@ def test_nobody_has_two_live_tickets(crowd: Crowd) -> None:
     assert not Message.objects.exists()
 
 
-def test_all_whose_talk_is_over_are_settled_in_one_sweep(crowd: Crowd, lookout: Lookout) -> None:
-    """After the servers were away, say, when no event told of it."""
+@pytest.mark.parametrize("seconds", [60, 0])
+def test_all_whose_talk_is_over_are_settled(
+    crowd: Crowd, lookout: Lookout, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    """After the servers were away, say, when no event told of it: in one look, or in several if there is no time."""
+    monkeypatch.setattr(look, "BUSY_SECONDS", seconds)
     tickets = [
         crowd.join_late(f"user{number}", waited=11, interests=[f"i{number}"], strict=["interests"])
         for number in range(55)
@@ -280,5 +285,7 @@ def test_all_whose_talk_is_over_are_settled_in_one_sweep(crowd: Crowd, lookout: 
     lookout.look()
     ChatSession.objects.update(status="ended", end_reason="silence", ended_at=timezone.now())
     lookout._done_at.clear()
+    lookout.look()
+    assert statuses(*tickets).count("with_chatbot closed") == (55 if seconds else 50)
     lookout.look()
     assert statuses(*tickets) == ["with_chatbot closed"] * 55

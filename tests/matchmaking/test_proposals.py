@@ -44,11 +44,13 @@ def test_who_talks_to_a_personality_is_asked_and_who_waits_is_willing(crowd: Cro
     assert told[0]["state"] == "open"
 
 
-def test_who_has_just_come_may_still_meet_others_who_wait(crowd: Crowd, lookout: Lookout) -> None:
-    alice, bob = crowd.chatting("alice"), crowd.join("bob")
+def test_who_has_just_come_may_still_meet_others_who_wait(crowd: Crowd, lookout: Lookout, settings: object) -> None:
+    alice = crowd.chatting("alice")
+    settings.MATCH_TIMEOUT_SECONDS = 100
+    bob = crowd.join("bob")
     lookout.look()
     assert fresh(alice).proposal == fresh(bob).proposal is None
-    waited_for(bob, 1)
+    waited_for(bob, 10)
     Lookout().look()
     assert proposal_of(alice) == proposal_of(bob)
 
