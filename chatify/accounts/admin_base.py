@@ -115,6 +115,7 @@ __all__ = [
     "as_uuid",
     "dialog",
     "display",
+    "for_the_open_one",
     "go_to",
     "link",
     "listed",
@@ -284,6 +285,23 @@ def go_to(address: str) -> HttpResponse:
 def dialog(title: str, description: str, button: str, form: type[DialogForm] | None = None) -> dict[str, Any]:
     """The question before an action. It makes the action a POST, so that no foreign link can cause it."""
     return {"title": title, "description": description, "form_class": form, "form_submit_text": button}
+
+
+def for_the_open_one(
+    many: Callable[..., None], icon: str, question: dict[str, Any], *, description: str = "", is_gone: bool = False
+) -> Callable[..., HttpResponse]:
+    """An action of a list, for the object that is open: it asks a `question` (a `dialog`) first, and shows the page
+    again, or the list, if the object may be gone. To be assigned to the name of `many` with `_this` behind it."""
+    listed: Any = many
+
+    def one(self: Any, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+        listed(self, request, only(self.get_queryset(request), object_id))
+        model = f"{self.opts.app_label}_{self.opts.model_name}"
+        return go_to(admin_url(model) if is_gone else admin_url(model, "change", object_id))
+
+    one.__name__ = f"{many.__name__}_this"
+    options = {"icon": icon, "permissions": listed.allowed_permissions, "dialog": question}
+    return action(description=description or listed.short_description, **options)(one)
 
 
 def staff_of(request: HttpRequest) -> User:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
@@ -21,11 +20,10 @@ from chatify.accounts.admin_base import (
     StaffAdmin,
     UncountedPaginator,
     ViewOnly,
-    action,
     admin_url,
     dialog,
     display,
-    go_to,
+    for_the_open_one,
     link,
     only,
     soft,
@@ -107,14 +105,12 @@ class DeadLetterAdmin(ViewOnly, StaffAdmin[OutboxRow]):
         count = replay(row_ids=_ids(queryset), who=staff_of(request))
         _tell(self, request, count, f"Tried again: {counted(count, 'change')}. What is refused again comes back here.")
 
-    @action(
-        description="Try again", icon="replay", permissions=["replay"],
-        dialog=dialog("Try again?", "If Firestore refuses it again, it comes back here.", "Try again"),
-    )  # fmt: skip
-    def replay_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.replay(request, only(self.get_queryset(request), object_id))
-        return go_to(admin_url("events_outboxrow"))
+    replay_this = for_the_open_one(
+        replay,
+        "replay",
+        dialog("Try again?", "If Firestore refuses it again, it comes back here.", "Try again"),
+        is_gone=True,
+    )
 
 
 class OpenFilter(SimpleListFilter):
@@ -222,19 +218,16 @@ class InboundReportAdmin(ViewOnly, StaffAdmin[InboundReport]):
         count = settle(report_ids=_ids(queryset), who=staff_of(request))
         _tell(self, request, count, f"Settled: {counted(count, 'edit')}. Firestore gets what is valid here.")
 
-    @action(
-        description="Settle", icon="done_all", permissions=["settle"],
-        dialog=dialog(
+    settle_this = for_the_open_one(
+        settle,
+        "done_all",
+        dialog(
             "Settle this?",
             "What is valid here is written over a refused edit. What was written there can still be read on this "
             "page. A document that is no personality here stays in Firestore until a rebuild removes it.",
             "Settle it",
         ),
-    )  # fmt: skip
-    def settle_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.settle(request, only(InboundReport.objects.all(), object_id))
-        return go_to(admin_url("mirror_inboundreport", "change", object_id))
+    )
 
 
 def _ids(rows: QuerySet[Any]) -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -15,12 +14,11 @@ from chatify.accounts.admin_base import (
     StaffAdmin,
     UncountedPaginator,
     ViewOnly,
-    action,
     admin_url,
     as_uuid,
     dialog,
     display,
-    go_to,
+    for_the_open_one,
     only,
     time_column,
     when,
@@ -212,32 +210,21 @@ class ChatSessionAdmin(ViewOnly, StaffAdmin[ChatSession]):
         """Undo the deletion."""
         self._tell(request, "Restored", restore_chat_sessions(chat_session_ids=queryset.values_list("id", flat=True)))
 
-    @action(
-        description="End", icon="stop_circle", permissions=["end"],
-        dialog=dialog("End this conversation?", "It takes no messages any more. A running reply is stopped.", "End it"),
-    )  # fmt: skip
-    def end_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.end(request, only(ChatSession.objects.all(), object_id))
-        return go_to(admin_url("chat_sessions_chatsession", "change", object_id))
+    end_this = for_the_open_one(
+        end,
+        "stop_circle",
+        dialog("End this conversation?", "It takes no messages any more. A running reply is stopped.", "End it"),
+    )
 
-    @action(
-        description="Delete", icon="delete", permissions=["remove"],
-        dialog=dialog("Delete this conversation?", "Nobody but staff sees it then. They can restore it.", "Delete it"),
-    )  # fmt: skip
-    def delete_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.delete(request, only(ChatSession.objects.all(), object_id))
-        return go_to(admin_url("chat_sessions_chatsession", "change", object_id))
+    delete_this = for_the_open_one(
+        delete,
+        "delete",
+        dialog("Delete this conversation?", "Nobody but staff sees it then. They can restore it.", "Delete it"),
+    )
 
-    @action(
-        description="Restore", icon="restore_from_trash", permissions=["end"],
-        dialog=dialog("Restore this conversation?", "The end user sees it again.", "Restore it"),
-    )  # fmt: skip
-    def restore_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.restore(request, only(ChatSession.objects.all(), object_id))
-        return go_to(admin_url("chat_sessions_chatsession", "change", object_id))
+    restore_this = for_the_open_one(
+        restore, "restore_from_trash", dialog("Restore this conversation?", "The end user sees it again.", "Restore it")
+    )
 
     def _tell(self, request: HttpRequest, done: str, count: int, note: str = "") -> None:
         conversations = f"{count} conversation{'' if count == 1 else 's'}"

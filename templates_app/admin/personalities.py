@@ -21,6 +21,7 @@ from chatify.accounts.admin_base import (
     admin_url,
     dialog,
     display,
+    for_the_open_one,
     go_to,
     only,
     time_column,
@@ -227,14 +228,9 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
         if restored:
             self.message_user(request, f"Restored: {', '.join(restored)}.", messages.SUCCESS)
 
-    @action(
-        description="Restore", icon="restore_from_trash", permissions=["restore"],
-        dialog=dialog("Restore it?", "Its tenant has it again.", "Restore"),
-    )  # fmt: skip
-    def restore_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.restore(request, self._one(request, object_id))
-        return go_to(admin_url("templates_app_prompttemplate", "change", object_id))
+    restore_this = for_the_open_one(
+        restore, "restore_from_trash", dialog("Restore it?", "Its tenant has it again.", "Restore")
+    )
 
     @action(
         description="Make default", icon="star", permissions=["change"],
@@ -245,23 +241,15 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
         self.make_default(request, self._one(request, object_id))
         return go_to(admin_url("templates_app_prompttemplate", "change", object_id))
 
-    @action(
-        description="Activate", icon="visibility", permissions=["change"],
-        dialog=dialog("Activate it?", "New conversations can choose it then.", "Activate"),
-    )  # fmt: skip
-    def activate_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.activate(request, self._one(request, object_id))
-        return go_to(admin_url("templates_app_prompttemplate", "change", object_id))
+    activate_this = for_the_open_one(
+        activate, "visibility", dialog("Activate it?", "New conversations can choose it then.", "Activate")
+    )
 
-    @action(
-        description="Deactivate", icon="visibility_off", permissions=["change"],
-        dialog=dialog("Deactivate it?", "It takes no new conversations. Running ones go on.", "Deactivate"),
-    )  # fmt: skip
-    def deactivate_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.deactivate(request, self._one(request, object_id))
-        return go_to(admin_url("templates_app_prompttemplate", "change", object_id))
+    deactivate_this = for_the_open_one(
+        deactivate,
+        "visibility_off",
+        dialog("Deactivate it?", "It takes no new conversations. Running ones go on.", "Deactivate"),
+    )
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only those that would change something."""

@@ -25,6 +25,7 @@ from chatify.accounts.admin_base import (
     admin_url,
     dialog,
     display,
+    for_the_open_one,
     go_to,
     only,
     staff_of,
@@ -237,14 +238,13 @@ class ApiKeyAdmin(StaffAdmin[ApiKey]):
         text = f"Revoked: {count}. " + ("They do not work any more." if count else "There was nothing to do.")
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
 
-    @action(
-        description="Revoke", icon="block", permissions=["change"],
-        dialog=dialog("Revoke this key?", "What uses it is refused at once. This cannot be undone.", "Revoke it"),
-    )  # fmt: skip
-    def revoke_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for one key."""
-        self.revoke(request, only(ApiKey.objects.all(), object_id))
-        return go_to(admin_url("accounts_apikey"))
+    revoke_this = for_the_open_one(
+        revoke,
+        "block",
+        dialog("Revoke this key?", "What uses it is refused at once. This cannot be undone.", "Revoke it"),
+        description="Revoke",
+        is_gone=True,
+    )
 
     @action(
         description="Replace", icon="sync_lock", permissions=["rotate"],

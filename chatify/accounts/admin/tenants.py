@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
@@ -19,11 +18,10 @@ from chatify.accounts.admin_base import (
     STYLES,
     DeletedFilter,
     StaffAdmin,
-    action,
     admin_url,
     dialog,
     display,
-    go_to,
+    for_the_open_one,
     link,
     listed,
     only,
@@ -220,27 +218,21 @@ class TenantAdmin(StaffAdmin[Tenant]):
         count = restore_tenants(tenant_ids=_ids(queryset), who=staff_of(request))
         self._tell(request, "Restored", count, "Keys and tokens that were not revoked work again.")
 
-    @action(
-        description="Delete", icon="delete", permissions=["remove"],
-        dialog=dialog(
+    delete_this = for_the_open_one(
+        delete,
+        "delete",
+        dialog(
             "Delete this tenant?",
             "Its keys, tokens and sockets stop working at once, for all of its people. Staff can restore it.",
             "Delete it",
         ),
-    )  # fmt: skip
-    def delete_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.delete(request, only(Tenant.objects.all(), object_id))
-        return go_to(admin_url("accounts_tenant", "change", object_id))
+    )
 
-    @action(
-        description="Restore", icon="restore_from_trash", permissions=["restore"],
-        dialog=dialog("Restore this tenant?", "Keys and tokens that were not revoked work again.", "Restore it"),
-    )  # fmt: skip
-    def restore_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.restore(request, only(Tenant.objects.all(), object_id))
-        return go_to(admin_url("accounts_tenant", "change", object_id))
+    restore_this = for_the_open_one(
+        restore,
+        "restore_from_trash",
+        dialog("Restore this tenant?", "Keys and tokens that were not revoked work again.", "Restore it"),
+    )
 
     def _tell(self, request: HttpRequest, done: str, count: int, note: str) -> None:
         tenants = f"{count} tenant{'' if count == 1 else 's'}"

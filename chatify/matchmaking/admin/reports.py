@@ -22,6 +22,7 @@ from chatify.accounts.admin_base import (
     as_uuid,
     dialog,
     display,
+    for_the_open_one,
     go_to,
     listed,
     only,
@@ -157,23 +158,17 @@ class ReportAdmin(ViewOnly, StaffAdmin[Report]):
         """There is nothing to it."""
         self._handle(request, queryset, Report.State.DISMISSED)
 
-    @action(
-        description="Uphold", icon="gavel", permissions=["handle"],
-        dialog=dialog("Uphold this report?", "It is noted that it was right. Neither of the two is told.", "Uphold it"),
-    )  # fmt: skip
-    def uphold_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.uphold(request, only(Report.objects.all(), object_id))
-        return go_to(admin_url("matchmaking_report", "change", object_id))
+    uphold_this = for_the_open_one(
+        uphold,
+        "gavel",
+        dialog("Uphold this report?", "It is noted that it was right. Neither of the two is told.", "Uphold it"),
+    )
 
-    @action(
-        description="Dismiss", icon="do_not_disturb_on", permissions=["handle"],
-        dialog=dialog("Dismiss this report?", "There is nothing to it. Neither of the two is told.", "Dismiss it"),
-    )  # fmt: skip
-    def dismiss_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.dismiss(request, only(Report.objects.all(), object_id))
-        return go_to(admin_url("matchmaking_report", "change", object_id))
+    dismiss_this = for_the_open_one(
+        dismiss,
+        "do_not_disturb_on",
+        dialog("Dismiss this report?", "There is nothing to it. Neither of the two is told.", "Dismiss it"),
+    )
 
     @action(
         description="End the room", icon="stop_circle", permissions=["handle"],

@@ -10,7 +10,15 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from chatify.accounts.admin_base import action, admin_url, dialog, go_to, only, staff_of
+from chatify.accounts.admin_base import (
+    action,
+    admin_url,
+    dialog,
+    for_the_open_one,
+    go_to,
+    only,
+    staff_of,
+)
 from chatify.memory.admin.figures import STYLES, cost_in_words, maker_in_words, tokens_in_words
 from chatify.memory.models import Memory
 from chatify.memory.summaries import rebuild_memories, retry_memory
@@ -91,16 +99,14 @@ class RememberedChatSessionAdmin(ChatSessionAdmin):
         note = "A worker looks at them within seconds."
         self._tell(request, "Tried again", count, note)
 
-    @action(
-        description="Retry memory", icon="refresh", permissions=["end"],
-        dialog=dialog(
+    retry_memory_this = for_the_open_one(
+        retry_memory,
+        "refresh",
+        dialog(
             "Try again now?", "A worker makes the summaries and memories that are due, without waiting.", "Retry now"
         ),
-    )  # fmt: skip
-    def retry_memory_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.retry_memory(request, only(ChatSession.objects.all(), object_id))
-        return go_to(admin_url("chat_sessions_chatsession", "change", object_id))
+        description="Retry memory",
+    )
 
     @action(
         description="Look for memories again", icon="manage_search", permissions=["end"],

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -19,14 +19,12 @@ from chatify.accounts.admin_base import (
     TextArea,
     UncountedPaginator,
     WrittenByActions,
-    action,
     admin_url,
     as_uuid,
     dialog,
     display,
-    go_to,
+    for_the_open_one,
     link,
-    only,
     soft,
     staff_of,
     time_column,
@@ -216,19 +214,16 @@ class SummaryAdmin(WrittenByActions, StaffAdmin[Summary]):
         nothing = "To be made again: none; summaries of deleted conversations stay as they are."
         self.message_user(request, text if done else nothing, messages.SUCCESS if done else messages.WARNING)
 
-    @action(
-        description="Make again", icon="refresh", permissions=["change"],
-        dialog=dialog(
+    rebuild_this = for_the_open_one(
+        rebuild,
+        "refresh",
+        dialog(
             "Make this summary again?",
             "It is made once more of its messages, with today's prompt. What a person has edited here is replaced, "
             "and later summaries that nobody edited follow.",
             "Make it again",
         ),
-    )  # fmt: skip
-    def rebuild_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.rebuild(request, only(Summary.objects.all(), object_id))
-        return go_to(admin_url("chat_sessions_summary", "change", object_id))
+    )
 
 
 def _counted(count: int, which: str = "") -> str:

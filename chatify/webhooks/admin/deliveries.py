@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,15 +16,13 @@ from chatify.accounts.admin_base import (
     StaffAdmin,
     UncountedPaginator,
     ViewOnly,
-    action,
     admin_url,
     as_uuid,
     dialog,
     display,
-    go_to,
+    for_the_open_one,
     link,
     listed,
-    only,
     soft,
     staff_of,
     time_column,
@@ -127,14 +124,9 @@ class DeliveryAdmin(ViewOnly, StaffAdmin[WebhookDelivery]):
             text = "Nothing is sent: the endpoint is not active, or it was a test."
             self.message_user(request, text, messages.WARNING)
 
-    @action(
-        description="Send again", icon="replay", permissions=["replay"],
-        dialog=dialog("Send this again?", "The receiver gets it under the same webhook-id.", "Send it"),
-    )  # fmt: skip
-    def replay_this(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.replay(request, only(WebhookDelivery.objects.all(), object_id))
-        return go_to(admin_url("webhooks_webhookdelivery", "change", object_id))
+    replay_this = for_the_open_one(
+        replay, "replay", dialog("Send this again?", "The receiver gets it under the same webhook-id.", "Send it")
+    )
 
 
 def _attempt(entry: dict[str, Any]) -> str:
