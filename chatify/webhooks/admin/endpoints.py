@@ -121,12 +121,6 @@ class EndpointAdmin(ShowsSecretOnce, WrittenByActions, StaffAdmin[WebhookEndpoin
         """The same for several."""
         delete_endpoints(endpoint_ids=queryset.values_list("id", flat=True), who=staff_of(request))
 
-    def response_add(
-        self, request: HttpRequest, obj: WebhookEndpoint, post_url_continue: str | None = None
-    ) -> HttpResponse:  # fmt: skip
-        """The list, which shows the secret."""
-        return HttpResponseRedirect(admin_url("webhooks_webhookendpoint"))
-
     # What is shown
     @display(description="State", label=STATES)
     def show_state(self, endpoint: WebhookEndpoint) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
+
+from chatify.accounts.admin_base import admin_url
 
 
 class ShowsSecretOnce:
@@ -14,10 +17,15 @@ class ShowsSecretOnce:
 
     message_user: Any
     has_change_permission: Any
+    opts: Any
 
     def has_change_secret_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may change what it is the secret of."""
         return bool(self.has_change_permission(request))
+
+    def response_add(self, request: HttpRequest, obj: Model, post_url_continue: str | None = None) -> HttpResponse:
+        """The list, which shows the secret."""
+        return HttpResponseRedirect(admin_url(f"{self.opts.app_label}_{self.opts.model_name}"))
 
     def show_once(self, request: HttpRequest, name: str, secret: str) -> None:
         """Show it above the page that comes next."""

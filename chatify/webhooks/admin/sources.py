@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import register
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from chatify.accounts.admin_base import (
@@ -97,12 +97,6 @@ class SourceAdmin(ShowsSecretOnce, WrittenByActions, StaffAdmin[WebhookSource]):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[WebhookSource]) -> None:
         """The same for several."""
         delete_sources(source_ids=queryset.values_list("id", flat=True), who=staff_of(request))
-
-    def response_add(
-        self, request: HttpRequest, obj: WebhookSource, post_url_continue: str | None = None
-    ) -> HttpResponse:  # fmt: skip
-        """The list, which shows the secret."""
-        return HttpResponseRedirect(admin_url("webhooks_webhooksource"))
 
     # What is shown
     @display(description="State", label=STATES)
