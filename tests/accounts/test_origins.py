@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -280,9 +279,7 @@ def test_change_is_known_within_two_seconds(server: Server, make_client: MakeCli
     ann = make_client(server, key=maker.key, external_id=person())
     wait_until(lambda: allowed_origin(preflight(server, site)) == site, 5)
     maker.set_origins(fresh)
-    started = time.monotonic()
-    wait_until(lambda: allowed_origin(preflight(maker.server, fresh)) == fresh, 4)
-    assert time.monotonic() - started < 3
+    wait_until(lambda: allowed_origin(preflight(maker.server, fresh)) == fresh, 3)
     assert ann.get(SESSIONS, headers={"Origin": fresh}).status_code == 200
     assert ann.get(SESSIONS, headers={"Origin": site}).status_code == 403
     assert allowed_origin(preflight(maker.server, site)) is None

@@ -141,7 +141,7 @@ def test_page_shows_usage_and_leads_to_the_rest(staff: Client, acme: Tenant) -> 
     today = timezone.now().date()
     Usage.objects.create(tenant=acme, end_user=user, day=today, replies=2, tokens=1234)
     Usage.objects.create(tenant=acme, end_user=None, day=today, replies=1, tokens=1)  # of somebody erased
-    Usage.objects.create(tenant=acme, end_user=user, day=today.replace(year=today.year - 1), replies=9, tokens=9)
+    Usage.objects.create(tenant=acme, end_user=user, day=today.replace(year=today.year - 1, day=1), replies=9, tokens=9)
     TenantLimits.objects.create(tenant=acme, tokens_per_month=5000)
     create_api_key(tenant=acme, name="one")
     text = _read(staff, _page(acme))

@@ -84,14 +84,14 @@ def test_message_again_streams_the_same_reply(alice: ApiClient, chat: str, provi
 
 
 def test_hanging_up_does_not_stop_the_reply(alice: ApiClient, chat: str):
-    read_until(alice.sse(chat, "[[n=20,gap=10]]"), "message.accepted")
+    read_until(alice.sse(chat, "[[n=100,gap=20]]"), "message.accepted")
     events = list(alice.resume(chat))
     assert events[-1].name == "reply.completed"
-    assert events[-1].data["message"]["content"].endswith("t19 ")
+    assert events[-1].data["message"]["content"].endswith("t99 ")
 
 
 def test_running_reply_is_resumed_where_it_was_left(alice: ApiClient, chat: str):
-    seen = read_until(alice.sse(chat, "[[n=30,gap=30]]"), "reply.delta", 3)
+    seen = read_until(alice.sse(chat, "[[n=100,gap=30]]"), "reply.delta", 3)
     rest = list(alice.resume(chat, seen[-1].id))
     assert [rest[0].name, rest[-1].name] == ["reply.started", "reply.completed"]
     assert deltas_of(rest)[0].data["offset"] == len(text_of(seen))
@@ -99,12 +99,12 @@ def test_running_reply_is_resumed_where_it_was_left(alice: ApiClient, chat: str)
 
 
 def test_running_reply_is_told_whole_to_who_knows_nothing(alice: ApiClient, chat: str):
-    read_until(alice.sse(chat, "[[n=20,gap=30]]"), "reply.delta", 3)
+    read_until(alice.sse(chat, "[[n=150,gap=30]]"), "reply.delta", 3)
     for last_id in ("", f"{uuid4()}:4"):
         events = read_until(alice.resume(chat, last_id), "reply.delta", 2)
         assert text_of(events).startswith("t0 t1 t2")
         assert deltas_of(events)[0].data["offset"] == 0
-    assert list(alice.resume(chat))[-1].data["message"]["content"].endswith("t19 ")
+    assert list(alice.resume(chat))[-1].data["message"]["content"].endswith("t149 ")
 
 
 def test_nothing_to_resume_is_no_content(alice: ApiClient, chat: str):

@@ -111,7 +111,7 @@ def test_only_the_model_on_offer_can_be_asked_for(alice: ApiClient, chat: str):
 def test_messages_during_a_reply_are_answered_together(
     alice: ApiClient, chat: str, provider: Provider, background: Background
 ):
-    first = background(alice.send, chat, "[[n=30,gap=30]]")
+    first = background(alice.send, chat, "[[n=100,gap=30]]")
     wait_running(alice, chat)
     mark = uuid4().hex
     second = background(alice.send, chat, f"b {mark}")
@@ -137,9 +137,9 @@ def test_same_message_again_gives_the_same_answer(alice: ApiClient, chat: str):
 
 
 def test_same_message_while_the_reply_runs_waits_for_it(alice: ApiClient, chat: str, background: Background):
-    first = background(alice.send, chat, "[[n=10,gap=40]]", client_message_id="once")
+    first = background(alice.send, chat, "[[n=50,gap=40]]", client_message_id="once")
     wait_running(alice, chat)
-    assert alice.send(chat, "[[n=10,gap=40]]", client_message_id="once")["reply"] == first.result()["reply"]
+    assert alice.send(chat, "[[n=50,gap=40]]", client_message_id="once")["reply"] == first.result()["reply"]
     assert len(alice.messages(chat)) == 2
 
 
@@ -251,7 +251,7 @@ def test_retry_is_refused_where_it_makes_no_sense(alice: ApiClient, chat: str, b
     failed, said = turn["reply"]["id"], turn["message"]["id"]
     assert outcome(retry(alice, chat, said)) == (409, "not_retryable")
     assert outcome(retry(alice, chat, str(uuid4()))) == (404, "not_found")
-    sent = background(alice.send, chat, "[[n=10,gap=40]]")
+    sent = background(alice.send, chat, "[[n=50,gap=40]]")
     wait_running(alice, chat, 4)
     assert outcome(retry(alice, chat, failed)) == (409, "reply_running")
     complete = sent.result()["reply"]["id"]
@@ -284,7 +284,7 @@ def test_start_that_lowers_the_age_closes_what_is_for_adults(alice: ApiClient, a
 
 
 def test_waiting_message_of_a_minor_gets_no_reply(alice: ApiClient, adult_chat: str, background: Background):
-    sent = background(alice.send, adult_chat, "[[n=10,gap=40]]")
+    sent = background(alice.send, adult_chat, "[[n=75,gap=40]]")
     wait_running(alice, adult_chat)
     with alice.socket(adult_chat) as socket:
         socket.send("message.send", content="and then?")

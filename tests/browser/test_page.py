@@ -50,12 +50,12 @@ def test_reply_streams_in(chat: ChatPage) -> None:
 
 def test_running_reply_goes_on_after_a_reload(chat: ChatPage) -> None:
     chat.start()
-    chat.say("[[n=80,gap=50]]")
+    chat.say("[[n=200,gap=50]]")
     expect(chat.running).to_contain_text("t5 ", timeout=SLOW)
     chat.page.reload()
     expect(chat.running).to_contain_text("t20 ", timeout=SLOW)
     expect(chat.running).to_have_count(0, timeout=SLOW)
-    expect(chat.replies).to_have_text([_tokens(80)])
+    expect(chat.replies).to_have_text([_tokens(200)])
 
 
 def test_typing_is_shown_until_the_first_word(chat: ChatPage) -> None:
@@ -142,7 +142,7 @@ def test_going_to_another_conversation_leaves_the_first_one_behind(chat: ChatPag
 @pytest.mark.parametrize("by", ["button", "Escape"])
 def test_reply_is_stopped_and_can_be_asked_for_again(chat: ChatPage, by: str) -> None:
     chat.start()
-    chat.say(f"by {by} [[n=60,gap=50]]")
+    chat.say(f"by {by} [[n=120,gap=50]]")
     expect(chat.running).to_contain_text("t3 ", timeout=SLOW)
     if by == "button":
         chat.page.get_by_role("button", name="Stop").click()
@@ -150,7 +150,7 @@ def test_reply_is_stopped_and_can_be_asked_for_again(chat: ChatPage, by: str) ->
         chat.page.keyboard.press(by)
     expect(chat.page.get_by_text("You stopped this reply.")).to_be_visible(timeout=SLOW)
     chat.page.get_by_role("button", name="Try again").click()
-    expect(chat.replies.last).to_have_text(_tokens(60), timeout=SLOW)
+    expect(chat.replies.last).to_have_text(_tokens(120), timeout=SLOW)
 
 
 def test_failed_reply_says_why_and_is_answered_on_retry(chat: ChatPage) -> None:

@@ -38,7 +38,11 @@ class Lobby:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self) -> None:
-        """Start both programs, and wait for the backend."""
+        """Start both programs on an empty Redis, and wait for the backend."""
+        import redis
+
+        with redis.Redis.from_url(self.redis_url) as store:
+            store.flushdb()  # people of another test may wait there: its backend was killed before it heard them leave
         for name in ("backend", "matchmaker"):
             self.programs.append(self._run(name))
         self.programs[0].wait_ready(lambda: is_listening(self.port), 20)

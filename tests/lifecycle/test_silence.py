@@ -113,7 +113,7 @@ def test_deleted_ones_are_erased_when_nobody_restored_them(principal: Principal)
 
 # The real thing -----------------------------------------------------------------------------------
 def test_embedded_server_pauses_and_ends_by_itself(make_server: MakeServer, make_client: MakeClient) -> None:
-    server = make_server(PAUSE_AFTER_SECONDS="1", END_AFTER_SECONDS="3600")
+    server = make_server(PAUSE_AFTER_SECONDS="3", END_AFTER_SECONDS="3600")
     alice = make_client(server)
     chat = alice.start()["id"]
     with alice.socket(chat) as socket:

@@ -28,7 +28,7 @@ def budgets(request: pytest.FixtureRequest) -> Budgets:
 @pytest.fixture
 def redis_url(redis: Redis) -> Iterator[str]:
     """A database of Redis for this test alone."""
-    url = redis.url(9)
+    url = redis.url(11)
     yield url
     with Client.from_url(url) as client:
         client.flushdb()

@@ -127,9 +127,7 @@ def test_streams_tell_what_is_left(application: ApiClient):
 def test_staff_change_a_limit_of_a_running_server(application: ApiClient, tenant: MadeTenant):
     assert numbers(application.get(TEMPLATES)) == (10, 9)
     tenant.set_limits(key_requests_per_minute=3)
-    started = time.monotonic()
-    wait_until(lambda: application.get(TEMPLATES).headers["X-RateLimit-Limit"] == "3", 3)
-    assert time.monotonic() - started < 2.7
+    wait_until(lambda: application.get(TEMPLATES).headers["X-RateLimit-Limit"] == "3", 2.7)
     tenant.set_limits(key_requests_per_minute=0)
     wait_until(lambda: "X-RateLimit-Limit" not in application.get(TEMPLATES).headers, 3)
     assert statuses([application.get(TEMPLATES) for _ in range(12)]) == {200: 12}

@@ -164,7 +164,7 @@ def test_what_was_accepted_before_is_answered(server: Server, make_client: MakeC
     ann = member(make_tenant(server, tokens_per_day=5), make_client)
     chat = ann.start()["id"]
     socket = ann.socket(chat)
-    for content in ("[[n=30,gap=20]]", "waiting"):
+    for content in ("[[n=100,gap=20]]", "waiting"):
         socket.send("message.send", content=content)
         socket.recv_until("message.accepted")
     assert [socket.recv_reply()["message"]["status"] for _ in range(2)] == ["complete", "complete"]

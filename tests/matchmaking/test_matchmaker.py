@@ -17,6 +17,8 @@ from chatify.matchmaking import timers
 from chatify.matchmaking.look import Outlook
 from chatify.matchmaking.timers import Matchmaker
 
+TRIES = 4
+
 
 class Doorbell:
     def __init__(self) -> None:
@@ -75,48 +77,62 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
+def quickest(run: Any, scene: Callable[[Stage], Any], *outlooks: Outlook) -> float:
+    """The least seconds of several tries at a scene that tells them: a busy machine is late now and then.
+
+    Each try begins with these outlooks.
+    """
+    seconds: list[float] = []
+
+    async def timed(stage: Stage) -> None:
+        seconds.append(await scene(stage))
+
+    for _ in range(TRIES):
+        answers = iter(outlooks)
+        run(timed, lambda ended, answers=answers: next(answers, Outlook()))
+    return min(seconds)
+
+
 def test_looks_come_every_quarter_of_a_second_and_earlier_when_somebody_is_due(run: Any) -> None:
-    async def scene(stage: Stage) -> None:
+    async def second(stage: Stage) -> float:
         await stage.until(1)
-        assert 0.2 < await stage.until(2) < 0.5
+        return await stage.until(2)
 
-    run(scene)
-
-    async def due(stage: Stage) -> None:
-        await stage.until(1)
-        assert 0.08 < await stage.until(2) < 0.2
-
-    run(due, lambda ended: Outlook(due_in=0.12))
+    assert 0.2 < quickest(run, second) < 0.5
+    assert 0.08 < quickest(run, second, Outlook(due_in=0.12)) < 0.2
 
 
 def test_more_to_do_is_done_at_once(run: Any) -> None:
-    async def scene(stage: Stage) -> None:
+    async def fourth(stage: Stage) -> float:
         await stage.until(1)
-        assert await stage.until(4) < 0.1
+        return await stage.until(4)
 
-    answers = iter([Outlook(is_more=True)] * 4)
-    run(scene, lambda ended: next(answers, Outlook()))
+    assert quickest(run, fourth, *[Outlook(is_more=True)] * 4) < 0.1
 
 
 def test_somebody_who_joins_wakes_it_and_others_are_told_together(run: Any) -> None:
     ids = [uuid4(), uuid4()]
 
-    async def scene(stage: Stage) -> None:
+    async def scene(stage: Stage) -> float:
         await stage.until(1)
         for id_ in ids:
             stage.matchmaker._heard(Event("match.joined", subject_id=id_))
-        assert await stage.until(2) < 0.2
+        seconds = await stage.until(2)
+        assert stage.doorbell.told == [set(ids)]
+        return seconds
 
-    assert run(scene).doorbell.told == [set(ids)]
+    assert quickest(run, scene) < 0.2
 
 
 def test_ring_of_another_process_wakes_it(run: Any) -> None:
-    async def scene(stage: Stage) -> None:
+    async def scene(stage: Stage) -> float:
         await stage.until(1)
         stage.handlers["tickets"]({"ids": [str(uuid4())]})
-        assert await stage.until(2) < 0.2
+        seconds = await stage.until(2)
+        assert stage.doorbell.told == []
+        return seconds
 
-    assert run(scene).doorbell.told == []
+    assert quickest(run, scene) < 0.2
 
 
 @pytest.mark.parametrize("error", [RuntimeError, OperationalError])

@@ -173,7 +173,7 @@ def start_two_of_each(workers: Workers) -> None:
 @pytest.fixture(scope="module")
 def hurried(servers: MakeServer) -> Server:
     """A server with worker and beat inside, not started."""
-    server = servers(start=False, PAUSE_AFTER_SECONDS="1")
+    server = servers(start=False, PAUSE_AFTER_SECONDS="3")
     server.program = HURRIED_SERVER
     return server
 

@@ -40,7 +40,7 @@ def test_ready_comes_first_with_the_chat_session(alice: ApiClient, chat: str):
 
 
 def test_ready_tells_what_runs_and_it_is_followed(alice: ApiClient, chat: str, socket: Socket):
-    socket.send("message.send", content="[[n=30,gap=30]]")
+    socket.send("message.send", content="[[n=100,gap=30]]")
     for _ in range(3):
         socket.recv_until("reply.delta")
     second = alice.socket(chat)
@@ -115,7 +115,7 @@ def test_failed_reply_is_told_and_retried(alice: ApiClient, chat: str, socket: S
 
 
 def test_messages_during_a_reply_are_answered_together(alice: ApiClient, chat: str, socket: Socket):
-    socket.send("message.send", content="[[n=10,gap=40]]")
+    socket.send("message.send", content="[[n=50,gap=40]]")
     socket.recv_until("reply.started")
     for number in range(2):
         socket.send("message.send", content=f"more {number}")
@@ -217,7 +217,7 @@ def test_sync_tells_the_rest_of_an_ended_reply(alice: ApiClient, chat: str, sock
 
 
 def test_sync_tells_a_running_reply_from_any_offset(alice: ApiClient, chat: str, socket: Socket):
-    socket.send("message.send", content="[[n=30,gap=30]]")
+    socket.send("message.send", content="[[n=100,gap=30]]")
     for _ in range(3):
         socket.recv_until("reply.delta")
     second = alice.socket(chat)

@@ -150,7 +150,7 @@ def test_running_reply_is_finished_by_who_began_it(alice: ApiClient, chat: str) 
 
 
 def test_stream_tells_the_switch(alice: ApiClient, server: Server, chat: str) -> None:
-    events = alice.sse(chat, "[[n=30,gap=40]]")
+    events = alice.sse(chat, "[[n=75,gap=40]]")
     while next(events).name != "reply.delta":
         pass
     switch(alice, chat)

@@ -38,7 +38,7 @@ def deltas(socket: Socket) -> list[dict[str, Any]]:
 def test_second_device_follows_live(devices: Devices, chat: str) -> None:
     here, there = (device.socket(chat) for device in devices)
     there.recv_until("session.ready")
-    end = here.say("[[n=40,gap=25]]")
+    end = here.say("[[n=80,gap=25]]")
     assert there.recv_reply()["message"] == end["message"]
     kinds = list(dict.fromkeys(there.types()))
     assert kinds == ["session.ready", "message.created", "reply.started", "reply.delta", "reply.completed"]
@@ -49,7 +49,7 @@ def test_second_device_follows_live(devices: Devices, chat: str) -> None:
 
 
 def test_device_that_joins_in_the_middle_gets_the_whole_text(devices: Devices, chat: str, provider: Provider) -> None:
-    text = words(50)
+    text = words(150)
     here = devices[0].socket(chat)
     accept(here, provider.reply_with(text, tokens_delay=0.03))
     for _ in range(10):
@@ -123,7 +123,7 @@ def test_events_of_a_reply_that_another_process_writes(devices: Devices, chat: s
 
 def test_stream_of_a_running_reply_is_resumed_at_the_other_process(devices: Devices, chat: str) -> None:
     here = devices[0].socket(chat)
-    accept(here, "[[n=40,gap=30]]")
+    accept(here, "[[n=100,gap=30]]")
     here.recv_until("reply.delta")
     events = list(devices[1].resume(chat))
     assert events[-1].name == here.recv_reply()["type"] == "reply.completed"
