@@ -100,7 +100,8 @@ def open_place(server: Server) -> Iterator[Place]:
 def place(prepared_sqlite: Prepared, provider: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A server of this module's own, on SQLite."""
     model = {"OPENAI_API_KEY": "test-provider-key", "OPENAI_BASE_URL": provider.base_url, "CHAT_MODEL": "test-model"}
-    server = Server(prepared_sqlite, copy_sqlite(prepared_sqlite, tmp_path_factory.mktemp("access")), **model)
+    never = {"PAUSE_AFTER_SECONDS": "86400", "END_AFTER_SECONDS": "86400"}  # or silence changes rows after five minutes
+    server = Server(prepared_sqlite, copy_sqlite(prepared_sqlite, tmp_path_factory.mktemp("access")), **model, **never)
     try:
         with open_place(server.start()) as made:
             yield made
