@@ -27,7 +27,7 @@ T = TypeVar("T")
 def check_on_postgresql(postgres: Postgres, name: str, *paths: str, **env: str) -> str:
     """Run the tests of these paths on a database of this name. Gives what they printed."""
     env = base_env(DATABASE_URL=postgres.create_database(name), LOG_LEVEL="ERROR", **env)
-    done = run_python("-m", "pytest", *OPTIONS, *paths, env=env, check=False)
+    done = run_python("-m", "pytest", *OPTIONS, *paths, env=env, check=False, timeout=400)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     return done.stdout
 

@@ -41,13 +41,18 @@ def statuses(client: ApiClient, tickets: Iterable[dict[str, Any]]) -> set[str]:
     return {ticket_of(client, one)["status"] for one in tickets}
 
 
+def late(ticket: dict[str, Any]) -> float:
+    """How many seconds after the deadline somebody was there; negative if it was before."""
+    found = datetime.fromisoformat(ticket["served_at"]) - datetime.fromisoformat(ticket["deadline"])
+    return found.total_seconds()
+
+
 def check_served(client: ApiClient, tickets: list[dict[str, Any]]) -> None:
     """All have a personality, and had it in time."""
     wait_until(lambda: statuses(client, tickets) == {"with_chatbot"}, TIMEOUT + SLACK + 5)
     for ticket in tickets:
         found = ticket_of(client, ticket)
-        late = datetime.fromisoformat(found["served_at"]) - datetime.fromisoformat(found["deadline"])
-        assert 0 <= late.total_seconds() < SLACK
+        assert 0 <= late(found) < SLACK
         assert client.get(f"/api/v1/sessions/{found['session']}/").json()["metadata"]["match_ticket"] == ticket["id"]
 
 
@@ -62,17 +67,19 @@ def test_people_at_two_processes_meet(grown_servers: tuple[Server, Server], make
     language = {"language": "qaa", "strict": ["language"]}
     first = join(here, **language)
     second = join(there, **language)
-    wait_until(lambda: statuses(here, [first, second]) == {"matched_human"}, 2)
+    wait_until(lambda: statuses(here, [first, second]) == {"matched_human"}, 5)
     assert ticket_of(here, first)["session"] == ticket_of(there, second)["session"]
 
 
 def test_alone_at_an_embedded_server(make_server: MakeServer, make_client: MakeClient) -> None:
-    client = make_client(make_server(MATCH_TIMEOUT_SECONDS="1"))
-    ticket = alone(client)
-    found = wait_until(lambda: (now := ticket_of(client, ticket))["status"] == "with_chatbot" and now, 3)
-    late = datetime.fromisoformat(found["served_at"]) - datetime.fromisoformat(found["deadline"])
-    assert 0 <= late.total_seconds() < 0.5
-    assert "an AI" in found["disclosure"]
+    server = make_server(MATCH_TIMEOUT_SECONDS="1")
+    client = make_client(server)
+    tickets = [alone(make_client(server)) for _ in range(3)]
+    wait_until(lambda: statuses(client, tickets) == {"with_chatbot"}, 10)
+    found = [ticket_of(client, one) for one in tickets]
+    assert 0 <= min(map(late, found)) < 0.5
+    assert max(map(late, found)) < SLACK
+    assert all("an AI" in one["disclosure"] for one in found)
 
 
 def test_other_process_serves_who_waits_at_a_killed_one(pair: tuple[Server, Server], make_client: MakeClient) -> None:
@@ -111,7 +118,7 @@ def test_redis_away_delays_only(make_server: MakeServer, make_client: MakeClient
         redis.kill()
         here, there = (make_client(server) for server in servers)
         met = [join(here), join(there)]
-        wait_until(lambda: statuses(there, met) == {"matched_human"}, 2)
+        wait_until(lambda: statuses(there, met) == {"matched_human"}, 5)
         check_served(there, [alone(make_client(servers[0]))])
     finally:
         redis.stop()
@@ -127,7 +134,8 @@ def test_crowd_of_which_one_server_is_killed_is_whole(pair: tuple[Server, Server
     """Everybody has somebody in the end, and each room has two."""
     look = crowd_at(pair, make_client, 30)
     pair[0].kill()
-    settled = wait_until(lambda: (now := look()) and all(one["session"] for one in now) and now, TIMEOUT + SLACK)
+    settled = wait_until(lambda: (now := look()) and all(one["session"] for one in now) and now, TIMEOUT + 15)
+    assert max(map(late, settled)) < SLACK
     rooms = [one["session"] for one in settled if one["status"] == "matched_human"]
     assert all(rooms.count(room) == 2 for room in rooms)
     assert len(rooms) >= 28

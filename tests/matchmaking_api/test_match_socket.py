@@ -93,16 +93,16 @@ def test_who_is_not_heard_of_expires(ada: Seeker, make_server: MakeServer, make_
 def test_coming_back_counts_as_a_sign_of_life(ada: Seeker):
     socket = ada.looking()
     id_ = socket.recv_until("match.chatbot")["ticket"]["id"]
-    age_ticket(ada.server, id_, "seen_at", 40)
     before = seen_at(ada.server, id_)
+    age_ticket(ada.server, id_, "seen_at", 40)
     ada.match_socket().recv()
     assert seen_at(ada.server, id_) > before
 
 
 def test_open_socket_is_a_sign_of_life(ada: Seeker):
     id_ = ada.looking().recv_until("match.chatbot")["ticket"]["id"]
-    age_ticket(ada.server, id_, "seen_at", 40)
     before = seen_at(ada.server, id_)
+    age_ticket(ada.server, id_, "seen_at", 40)
     wait_until(lambda: seen_at(ada.server, id_) > before, 15)
 
 

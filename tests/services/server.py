@@ -49,10 +49,14 @@ def base_env(**changes: str | None) -> dict[str, str]:
     return {name: value for name, value in env.items() if value is not None}
 
 
-def run_python(*args: str, env: Mapping[str, str], check: bool = True) -> subprocess.CompletedProcess[str]:
+def run_python(
+    *args: str, env: Mapping[str, str], check: bool = True, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
     """Run Python in the project. Raises AssertionError with what it printed when it fails and `check` is on."""
     command = [sys.executable, *args]
-    done = subprocess.run(command, cwd=ROOT, env=dict(env), check=False, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=ROOT, env=dict(env), check=False, capture_output=True, text=True, timeout=timeout
+    )
     assert done.returncode == 0 or not check, f"{' '.join(args)}: {done.stdout}{done.stderr}"
     return done
 
