@@ -292,16 +292,16 @@ def for_the_open_one(
 ) -> Callable[..., HttpResponse]:
     """An action of a list, for the object that is open: it asks a `question` (a `dialog`) first, and shows the page
     again, or the list, if the object may be gone. To be assigned to the name of `many` with `_this` behind it."""
-    listed: Any = many
+    marked: Any = many
 
     def one(self: Any, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        listed(self, request, only(self.get_queryset(request), object_id))
+        many(self, request, only(self.get_queryset(request), object_id))
         model = f"{self.opts.app_label}_{self.opts.model_name}"
         return go_to(admin_url(model) if is_gone else admin_url(model, "change", object_id))
 
     one.__name__ = f"{many.__name__}_this"
-    options = {"icon": icon, "permissions": listed.allowed_permissions, "dialog": question}
-    return action(description=description or listed.short_description, **options)(one)
+    options = {"icon": icon, "permissions": marked.allowed_permissions, "dialog": question}
+    return action(description=description or marked.short_description, **options)(one)
 
 
 def staff_of(request: HttpRequest) -> User:

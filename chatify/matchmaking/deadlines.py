@@ -16,7 +16,7 @@ from chatify.common.errors import ChatifyError
 from chatify.matchmaking.meeting import write_moved
 from chatify.matchmaking.models import MatchTicket
 from chatify.matchmaking.objects import REASON
-from chatify.matchmaking.tickets import Moved, Status, database_now, tell
+from chatify.matchmaking.tickets import Status, database_now, tell
 from sessions.models import ChatSession
 from sessions.personalities import choose_personality, menu_for, satisfaction_of
 from sessions.starting import new_chat_session, save_chat_sessions
@@ -96,7 +96,6 @@ def _hand_out(tickets: Sequence[MatchTicket], started: Mapping[UUID, ChatSession
     for ticket in served:
         ticket.status, ticket.served_at, ticket.version = Status.WITH_CHATBOT, now, ticket.version + 1
         ticket.chat_session_id = started[ticket.id].id
-    if write_moved(served, "chat_session_id") != len(served):
-        raise Moved
+    write_moved(served, "chat_session_id")
     tell("match.chatbot", *served)
     return served

@@ -71,18 +71,16 @@ def _move_in(rooms: dict[UUID, UUID], locked: Tickets, now: datetime) -> None:
         ticket = locked[ticket_id]
         ticket.status, ticket.room_id, ticket.version = Status.MATCHED_HUMAN, room_id, ticket.version + 1
         ticket.served_at = ticket.served_at or now
-    changed = write_moved([locked[id_] for id_ in rooms], "room_id")
-    if changed != len(rooms):
-        raise Moved
+    write_moved([locked[id_] for id_ in rooms], "room_id")
 
 
-def write_moved(tickets: Collection[MatchTicket], place: str) -> int:
+def write_moved(tickets: Collection[MatchTicket], place: str) -> None:
     """Write where the people of these tickets are now, `place` being its field, and the version that each has come to.
 
-    Gives how many were as they were one version before.
+    Raises Moved when one of them is not what it was one version before.
     """
     told = ("version", "status", "served_at", place)
-    return prepared.write_each(
+    changed = prepared.write_each(
         [
             prepared.change(
                 MatchTicket, {"id": one.id, "version": one.version - 1}, {name: getattr(one, name) for name in told}
@@ -90,6 +88,8 @@ def write_moved(tickets: Collection[MatchTicket], place: str) -> int:
             for one in tickets
         ]
     )
+    if changed != len(tickets):
+        raise Moved
 
 
 def correct_bands(tickets: Collection[MatchTicket], locked: Tickets, *, now: datetime) -> set[UUID]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -17,12 +16,10 @@ from django.utils.text import Truncator
 from chatify.accounts.admin_base import (
     DeletedFilter,
     StaffAdmin,
-    action,
     admin_url,
     dialog,
     display,
     for_the_open_one,
-    go_to,
     only,
     time_column,
 )
@@ -63,7 +60,7 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
     list_select_related = ("tenant", "current_version")
     search_fields = ("name", "slug", "description")
     actions = ("activate", "deactivate", "make_default", "restore")
-    actions_detail = ("make_this_default", "activate_this", "deactivate_this", "restore_this")
+    actions_detail = ("make_default_this", "activate_this", "deactivate_this", "restore_this")
     autocomplete_fields = ("tenant",)
 
     class Media:
@@ -232,14 +229,11 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
         restore, "restore_from_trash", dialog("Restore it?", "Its tenant has it again.", "Restore")
     )
 
-    @action(
-        description="Make default", icon="star", permissions=["change"],
-        dialog=dialog("Make this the default?", "It answers whenever nobody chose a personality.", "Make default"),
-    )  # fmt: skip
-    def make_this_default(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        """The same for the one that is open."""
-        self.make_default(request, self._one(request, object_id))
-        return go_to(admin_url("templates_app_prompttemplate", "change", object_id))
+    make_default_this = for_the_open_one(
+        make_default,
+        "star",
+        dialog("Make this the default?", "It answers whenever nobody chose a personality.", "Make default"),
+    )
 
     activate_this = for_the_open_one(
         activate, "visibility", dialog("Activate it?", "New conversations can choose it then.", "Activate")
@@ -259,15 +253,12 @@ class PersonalityAdmin(StaffAdmin[PromptTemplate]):
             "_restore_this": not is_deleted,
             "_activate_this": template is not None and template.is_active,
             "_deactivate_this": template is not None and not template.is_active,
-            "_make_this_default": template is not None and template.is_default,
+            "_make_default_this": template is not None and template.is_default,
         }
         found: list[Any] = super().get_actions_detail(request, object_id)  # type: ignore[misc]
         idle_names = tuple(name for name, is_idle in idle.items() if is_idle)
         fitting = [one for one in found if not one.action_name.endswith(idle_names)]
         return [one for one in fitting if not is_deleted or one.action_name.endswith("_restore_this")]
-
-    def _one(self, request: HttpRequest, object_id: str) -> QuerySet[PromptTemplate]:
-        return only(self.get_queryset(request), object_id)
 
     # Deleting
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def test_staff_saves_are_in_the_audit_log(staff: Client, root: User, nora: Promp
     staff.post(f"{LIST}{nora.id}/change/", form_of(nora, system_prompt="You are Nora, and you rhyme."))
     staff.post(f"{LIST}{nora.id}/change/", form_of(PromptTemplate.objects.get(id=nora.id)))  # as it was
     press(staff, nora, "deactivate_this")
-    press(staff, PromptTemplate.objects.get(slug="ada"), "make_this_default")
+    press(staff, PromptTemplate.objects.get(slug="ada"), "make_default_this")
     staff.post(f"{LIST}{nora.id}/delete/", {"post": "yes"})
     assert audit() == [
         ("template.created", "staff", {"slug": "ada", "version": 1}),
@@ -106,7 +106,7 @@ def test_deleted_one_is_read_and_restored_but_not_changed(
     page = f"{LIST}{deleted.id}/change/"
     assert "You are Ina" in staff.get(page).content.decode()
     assert staff.post(page, form_of(deleted, name="X")).status_code == 403
-    for button in ("deactivate_this", "make_this_default"):
+    for button in ("deactivate_this", "make_default_this"):
         press(staff, deleted, button)
     deleted.refresh_from_db()
     assert (deleted.name, deleted.is_active, deleted.is_default) == ("Captain Ina", True, False)

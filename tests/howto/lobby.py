@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from redis import Redis as Store
+
 from tests.client import Socket
 from tests.docs.documents import DOCS, fences
 from tests.services.ports import free_port, is_listening
@@ -39,9 +41,7 @@ class Lobby:
 
     def start(self) -> None:
         """Start both programs on an empty Redis, and wait for the backend."""
-        import redis
-
-        with redis.Redis.from_url(self.redis_url) as store:
+        with Store.from_url(self.redis_url) as store:
             store.flushdb()  # people of another test may wait there: its backend was killed before it heard them leave
         for name in ("backend", "matchmaker"):
             self.programs.append(self._run(name))
