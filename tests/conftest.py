@@ -4,6 +4,7 @@ import inspect
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -19,6 +20,7 @@ from tests.services.postgres import Postgres
 from tests.services.provider import Provider
 from tests.services.redis import Redis
 from tests.services.server import Prepared, Server, copy_sqlite, prepare_postgres, prepare_sqlite
+from tests.waiting import wait_until
 
 T = TypeVar("T")
 _LOG_TAIL = 6000
@@ -99,6 +101,13 @@ def racing(transactional_db: None) -> Iterator[None]:
     assert connection.vendor == "postgresql"
     yield
     close_old_connections()
+
+
+@pytest.fixture
+def one_day() -> None:
+    """For tests of what is counted or told by the day (UTC): no midnight comes in the middle of them."""
+    some_time = timedelta(seconds=30)
+    wait_until(lambda: datetime.now(UTC).date() == (datetime.now(UTC) + some_time).date(), 60, "midnight")
 
 
 @pytest.fixture(scope="session")

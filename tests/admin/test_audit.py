@@ -147,6 +147,7 @@ def _id_of_now() -> UUID:
     return UUID(int=int(datetime.now(UTC).timestamp() * 1000) << 80 | 7 << 76 | 1)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_ids_tell_the_time(staff: Client) -> None:
     record("a.a", who=None)
     assert _found(staff, "days=1") == ["a.a"]

@@ -41,6 +41,7 @@ def _audited(action: str) -> AuditEntry:
     return AuditEntry.objects.get(action=action)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_usage_of_this_month_is_shown(staff: Client, mia: EndUser) -> None:
     assert "0 tokens in 0 replies" in _read(staff, _page(mia))
     today = timezone.now().date()

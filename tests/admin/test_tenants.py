@@ -136,6 +136,7 @@ def test_people_are_offered_as_owners(staff: Client, acme: Tenant) -> None:
 
 
 # What is shown ------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("one_day")
 def test_page_shows_usage_and_leads_to_the_rest(staff: Client, acme: Tenant) -> None:
     user = upsert_end_user(tenant_id=acme.id, external_id="mia", changes={})
     today = timezone.now().date()

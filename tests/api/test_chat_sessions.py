@@ -85,7 +85,7 @@ def inactive_template(server: Server):
 
 def test_inactive_personality_takes_no_new_chat_session(alice: ApiClient, inactive_template: str):
     body = {"template": inactive_template, "user": {"external_id": alice.external_id}}
-    wait_until(lambda: alice.post(SESSIONS, body).status_code == 400, 2, "what is kept in memory was read again")
+    wait_until(lambda: alice.post(SESSIONS, body).status_code == 400, 10, "what is kept in memory was read again")
     assert outcome(alice.post(SESSIONS, body)) == (400, "unknown_template")
     assert outcome(alice.get(f"/api/v1/templates/{inactive_template}/")) == (404, "unknown_template")
     offered = [template["slug"] for template in alice.get("/api/v1/templates/").json()["results"]]

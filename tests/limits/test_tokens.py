@@ -13,6 +13,8 @@ from tests.limits.tenants import MadeTenant, at_once, execute, hang_up, make_ten
 from tests.services.server import Server
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 
 def end_of(period: str) -> datetime:
     """When a day or a month is over."""

@@ -253,6 +253,7 @@ def test_greeting_stays_that_of_who_greeted(principal: Principal, chat: ChatSess
     assert sent(ask(principal, chat, "and you?"))[0] == "hello"
 
 
+@pytest.mark.usefixtures("one_day")
 def test_plan_says_when_it_was_told(principal: Principal, chat: ChatSession) -> None:
     remember(chat, "plan", "moves to Porto next week")
     told = timezone.now().strftime("%Y-%m-%d")

@@ -40,6 +40,7 @@ def talk(client: ApiClient, turns: int, **user: Any) -> str:
     return str(chat)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_export_is_complete(server: Server, make_client: MakeClient) -> None:
     client, other = make_client(server), make_client(server)
     talk(other, 1, name="Somebody else")

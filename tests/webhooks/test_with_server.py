@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
@@ -150,10 +151,11 @@ def test_kill_in_the_middle_loses_nothing(
 ) -> None:
     server = make_server(grown=grown)
     client = make_client(server)
-    there.answer = takes(8)
+    in_the_middle: list[str] = []
+    there.answer = takes(8, in_the_middle)
     subscribe(client, there.url)
     chats = [live(client) for _ in range(5)]
-    in_the_middle = [one.id for one in there.wait_for(12)[8:]]
+    wait_until(lambda: len(in_the_middle) == 4, 20, "four that hang")
     server.kill()
     change_rows(server, LEASES_RUN_OUT)
     there.answer = status(200)
@@ -176,9 +178,10 @@ def test_two_processes_deliver_once_and_one_takes_over(
     assert set(Counter(there.ids()).values()) == {1}
     owner = read_rows(first, "SELECT owner FROM events_sinklease WHERE sink = 'webhooks'")[0][0]
     leader, other = (first, second) if f":{first.pid}:" in owner else (second, first)
-    there.answer = takes(8)
+    hanging: list[str] = []
+    there.answer = takes(8, hanging)
     chats += [live(client) for client in clients * 2]
-    wait_until(lambda: there.now == 4, 20, "some are on their way")
+    wait_until(lambda: len(hanging) == 4, 20, "some are on their way")
     leader.kill()
     change_rows(first, LEASES_RUN_OUT)
     there.answer = status(200)
@@ -222,14 +225,15 @@ def test_health_tells_of_webhooks_once_there_are_endpoints(
     assert "chatify_webhook_waiting 0.0" in client.get("/metrics").text
 
 
-def takes(count: int) -> Any:
-    """Takes so many, and then hangs."""
-    answers = [status(200)] * count
+def takes(count: int, hanging: list[str]) -> Any:
+    """Takes so many, and then hangs with the ids that it adds to a list."""
+    numbers = itertools.count()
 
     def answer(handler: Any, received: Any) -> None:
-        if answers:
-            answers.pop()(handler, received)
+        if next(numbers) < count:
+            status(200)(handler, received)
         else:
+            hanging.append(received.id)
             threading.Event().wait(40)  # nothing sets it: whoever waits is killed meanwhile
 
     return answer
