@@ -8,6 +8,8 @@ DATABASE := chatify.sqlite3
 # The environment wins over .env, as everywhere.
 PORT := $(or $(PORT),$(shell sed -n 's/^PORT=\([0-9][0-9]*\)$$/\1/p' .env 2>/dev/null),8000)
 ARGS ?=
+# Tests run in so many processes, each with services of its own, which take about two gigabytes.
+WORKERS := $(or $(WORKERS),$(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n > 4 ? 4 : n))))
 
 # Checks shall say the same on every machine, so they read no .env.
 ALONE := env -u DATABASE_URL -u REDIS_URL -u CELERY_BROKER_URL CHATIFY_ENV_FILE=/dev/null
@@ -41,8 +43,8 @@ run: install  ## set up what is missing, then serve on PORT (8000)
 	@exec $(BIN)/python manage.py serve --port $(PORT)
 
 test: install  ## the whole suite; ARGS="-k stop -x" goes to pytest
-	$(BIN)/pytest -n 2 --dist load -m "not soak and not browser" $(ARGS)
-	$(BIN)/pytest -n 2 --dist load -m "browser and not soak" $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) -m "not soak and not browser" $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) -m "browser and not soak" $(ARGS)
 
 soak: install  ## what takes long: full sizes, long kills
 	$(BIN)/pytest -m soak --override-ini faulthandler_timeout=0 $(ARGS)
