@@ -14,7 +14,7 @@ from chatify.common.prepared import PreparedQuery
 from chatify.matchmaking.models import MatchTicket
 from chatify.matchmaking.pairing import Candidate
 from chatify.matchmaking.pool import Pool
-from chatify.matchmaking.preferences import primary_language
+from chatify.matchmaking.preferences import IN_ITS_BAND, primary_language
 from chatify.matchmaking.tickets import State, Status, is_over
 
 ASKED_WHILE_SEEN = timedelta(seconds=60)
@@ -58,6 +58,12 @@ def read_askable() -> dict[UUID, int]:
     is_free = Q(proposal=None) | ~Q(proposal__state=State.OPEN)
     may_be = Q(ask_after=None) | Q(ask_after__lte=Now())
     return dict(rows.filter(is_here, is_free, may_be).order_by().values_list("id", "version"))
+
+
+def read_misplaced() -> list[UUID]:
+    """The live tickets of people who are in no room, and whose age is not that of their band any more."""
+    rows = MatchTicket.objects.live().exclude(status=Status.MATCHED_HUMAN).exclude(IN_ITS_BAND)
+    return list(rows.order_by("id").values_list("id", flat=True))
 
 
 def refresh(pool: Pool, versions: Mapping[UUID, int]) -> None:

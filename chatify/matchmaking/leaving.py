@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
 from django.db.models import Q
 
+from chatify.common.errors import NotFound
 from chatify.matchmaking.models import MatchTicket, MatchTicketQuerySet
 from chatify.matchmaking.rooms import end_room
 from chatify.matchmaking.tickets import WITH_NOBODY, Status, close, database_now, in_one_go, lock_one, lock_tied
@@ -57,5 +59,6 @@ def let_go(ticket_id: UUID) -> None:
         end_room(ticket.room_id, locked, leaver=ticket.end_user_id)
         return
     if ticket.chat_session_id is not None:
-        end_chat_session(chat_session_id=ticket.chat_session_id, reason=LEFT)
+        with suppress(NotFound):  # deleted meanwhile
+            end_chat_session(chat_session_id=ticket.chat_session_id, reason=LEFT)
     close(ticket, locked, now=database_now(), reason=LEFT)

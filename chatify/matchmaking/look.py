@@ -17,13 +17,24 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from chatify.matchmaking import meters
-from chatify.matchmaking.candidates import Waiting, read_askable, read_waiting, refresh
+from chatify.matchmaking.candidates import Waiting, read_askable, read_misplaced, read_waiting, refresh
 from chatify.matchmaking.deadlines import SERVED_AT_ONCE, menus_of, serve
 from chatify.matchmaking.leaving import SETTLED_AT_ONCE, settle_after, settle_all
 from chatify.matchmaking.meeting import Pair, blocks_about, blocks_among
 from chatify.matchmaking.pool import Pool, pair_off, pair_up
 from chatify.matchmaking.proposals import expire_proposals, propose
-from chatify.matchmaking.steps import EXPECTED, Found, do_apart, expire, in_halves, is_gone, is_here, meet, people_of
+from chatify.matchmaking.steps import (
+    EXPECTED,
+    Found,
+    correct,
+    do_apart,
+    expire,
+    in_halves,
+    is_gone,
+    is_here,
+    meet,
+    people_of,
+)
 from chatify.matchmaking.tickets import Moved, database_now
 from templates_app.catalogue import catalogue
 
@@ -37,7 +48,7 @@ ALONE_UNTIL = 0.1
 """For such a share of the time until a personality steps in others may come who wait, too, before anybody who talks to
 a personality is asked."""
 
-ASKABLE_SECONDS, TALKING_SECONDS, PROPOSALS_SECONDS, SETTLE_SECONDS = 1.0, 2.0, 1.0, 5.0
+ASKABLE_SECONDS, TALKING_SECONDS, PROPOSALS_SECONDS, BANDS_SECONDS, SETTLE_SECONDS = 1.0, 2.0, 1.0, 1.0, 5.0
 HOLD_SECONDS = 1.0
 BAN_SECONDS = 5.0
 
@@ -236,8 +247,16 @@ class Lookout:
             do_apart(self._ask_among)
         if self._is_time("proposals", PROPOSALS_SECONDS):
             do_apart(expire_proposals)
+        if self._is_time("bands", BANDS_SECONDS):
+            do_apart(self._correct_bands)
         if self._is_time("settle", SETTLE_SECONDS):
             do_apart(self._settle_all)
+
+    def _correct_bands(self) -> None:
+        """Somebody's age was told anew, by whomever: the next look sees them among those whom they may meet."""
+        found = [id_ for id_ in read_misplaced() if id_ not in self._held]
+        for start in range(0, len(found), MET_AT_ONCE):
+            in_halves(found[start : start + MET_AT_ONCE], correct, self._hold)
 
     def _settle_all(self) -> None:
         while settle_all() >= SETTLED_AT_ONCE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
+from django.db.models import Q
 from pydantic import Field
 
 from chatify.accounts.models.end_users import ADULT_AGE
@@ -39,6 +40,14 @@ def band_of(age: int | None) -> MatchTicket.Band:
     if age is None:
         return Band.UNKNOWN
     return Band.ADULT if age >= ADULT_AGE else Band.MINOR
+
+
+IN_ITS_BAND = (
+    Q(band=Band.ADULT, end_user__age__gte=ADULT_AGE)
+    | Q(band=Band.MINOR, end_user__age__lt=ADULT_AGE)
+    | Q(band=Band.UNKNOWN, end_user__age=None)
+)
+"""A condition on tickets: their band is that of `band_of`."""
 
 
 def primary_language(tag: str) -> str:

@@ -8,7 +8,6 @@ from functools import partial
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError
 from django.db.models.functions import Now
 
 from chatify.accounts.models import EndUser
@@ -22,7 +21,17 @@ from chatify.matchmaking.meeting import correct_bands
 from chatify.matchmaking.models import MatchTicket
 from chatify.matchmaking.preferences import Preferences, band_of, clean_interests
 from chatify.matchmaking.rooms import REPEAT
-from chatify.matchmaking.tickets import WITH_NOBODY, Moved, Status, close, database_now, in_one_go, lock_one, tell
+from chatify.matchmaking.tickets import (
+    WITH_NOBODY,
+    Moved,
+    Status,
+    among_the_erased,
+    close,
+    database_now,
+    in_one_go,
+    lock_one,
+    tell,
+)
 from sessions.actions import find_or_make_end_user
 from sessions.personalities import menu_for
 from templates_app.selection import Offer
@@ -46,10 +55,8 @@ def join(
     """
     principal.require_whole_user()
     wanted = _wanted(principal, preferences.template)
-    try:
+    with among_the_erased():
         return in_one_go(partial(_join, principal, user, preferences, wanted, leave))
-    except IntegrityError:  # the foreign key, at the transaction's end
-        raise Conflict("This user is being erased.", code="user_erased") from None
 
 
 def _join(

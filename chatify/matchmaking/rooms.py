@@ -15,7 +15,15 @@ from chatify.accounts.principal import Principal
 from chatify.common.errors import Conflict, InvalidInput, NotFound
 from chatify.matchmaking.access import get_block
 from chatify.matchmaking.models import Block, MatchTicket, Report
-from chatify.matchmaking.tickets import Tickets, close, database_now, in_one_go, lock_tied, withdraw
+from chatify.matchmaking.tickets import (
+    Tickets,
+    among_the_erased,
+    close,
+    database_now,
+    in_one_go,
+    lock_tied,
+    withdraw,
+)
 from sessions.access import get_chat_session
 from sessions.actions import end_chat_session
 from sessions.models import ChatSession
@@ -75,10 +83,12 @@ def partner_in(room: ChatSession, end_user_id: UUID | None) -> EndUser:
 def block(*, principal: Principal, chat_session_id: UUID) -> Block:
     """Somebody does not want to meet the other one of a room again, and leaves it if they are there still.
 
-    Once is enough. Raises what `get_room` raises.
+    Once is enough. Raises what `get_room` raises, and Conflict (`user_erased`) when one of them is erased in this
+    moment.
     """
     room = get_room(principal, chat_session_id)
-    return in_one_go(partial(_block, room, principal.end_user_id))
+    with among_the_erased():
+        return in_one_go(partial(_block, room, principal.end_user_id))
 
 
 def _block(room: ChatSession, blocker: UUID | None) -> Block:
@@ -115,21 +125,27 @@ def unblock(*, principal: Principal, block_id: UUID) -> None:
     Block.objects.filter(id=get_block(principal, block_id).id).delete()
 
 
-@transaction.atomic
 def report(*, principal: Principal, chat_session_id: UUID, reason: str, comment: str = "") -> Report:
     """Tell staff what the other one did in a room. Until they have looked at it, another report replaces the former.
 
-    Raises what `get_room` raises, InvalidInput (`unknown_reason`).
+    Raises what `get_room` raises, InvalidInput (`unknown_reason`), and Conflict (`user_erased`) when one of them is
+    erased in this moment.
     """
     if reason not in Report.Reason.values:
         raise InvalidInput.at("reason", "unknown_reason", f"There are: {', '.join(Report.Reason.values)}.")
     room = get_room(principal, chat_session_id)
+    with among_the_erased():
+        return _report(room, principal.end_user_id, reason, comment)
+
+
+@transaction.atomic
+def _report(room: ChatSession, reporter: UUID | None, reason: str, comment: str) -> Report:
     made, is_new = Report.objects.get_or_create(
         chat_session=room,
-        reporter_id=principal.end_user_id,
+        reporter_id=reporter,
         defaults={
             "tenant_id": room.tenant_id,
-            "reported": partner_in(room, principal.end_user_id),
+            "reported": partner_in(room, reporter),
             "reason": reason,
             "comment": comment,
         },

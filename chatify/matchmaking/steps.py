@@ -73,6 +73,16 @@ def expire(ticket_ids: Sequence[UUID], left_out: Collection[UUID] = ()) -> list[
     return [row.id for row in gone]
 
 
+@transaction.atomic
+def correct(ticket_ids: Sequence[UUID]) -> list[UUID]:
+    """Put these into the age bands of their people, if they are in no room. Whom somebody is at is passed over. Gives
+    those that were in another one. Raises Moved."""
+    locked = lock_tied(ticket_ids, is_patient=False)
+    live = [row for id_ in ticket_ids if (row := locked.get(id_)) is not None and row.closed_at is None]
+    free = [row for row in live if row.status != Status.MATCHED_HUMAN]
+    return list(correct_bands(free, locked, now=database_now()))
+
+
 def is_here(seen_at: datetime, now: datetime) -> bool:
     """Whether somebody who waits was seen so lately that others may meet them."""
     return now - seen_at <= UNSEEN

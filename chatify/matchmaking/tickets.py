@@ -7,16 +7,17 @@ whom is read before the locks and once more under them; if somebody has come in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from chatify.common.errors import NotFound, Unavailable
+from chatify.common.errors import Conflict, NotFound, Unavailable
 from chatify.events.bus import Event, emit_all
 from chatify.matchmaking.models import MatchProposal, MatchTicket
 from sessions.models import ChatSession
@@ -56,6 +57,16 @@ def in_one_go(work: Callable[[], T]) -> T:
         except Moved:
             continue
     raise Unavailable("This match ticket is changing all the time. Try again.", retry_after=RETRY_SECONDS)
+
+
+@contextmanager
+def among_the_erased() -> Iterator[None]:
+    """Around a transaction that writes what refers to people: those may be erased in this moment, which foreign keys
+    tell at its end. Raises Conflict (`user_erased`) then."""
+    try:
+        yield
+    except IntegrityError:
+        raise Conflict("This user is being erased.", code="user_erased") from None
 
 
 # Locks --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import APIResponse, BrowserContext, Route, expect
 
 from tests.browser.chat_page import ChatPage
 from tests.browser.meet_page import SLOW, MeetPage
@@ -89,6 +89,8 @@ def test_two_tabs_meet_and_talk(pair: tuple[MeetPage, MeetPage]) -> None:
 
 def test_other_one_is_seen_typing_reading_and_going_away(pair: tuple[MeetPage, MeetPage]) -> None:
     ada, ben = pair
+    ada.say("Hello?")
+    expect(ben.said).to_have_text(["Hello?"], timeout=SLOW)  # both are connected
     ben.composer.press_sequentially("Hm")
     expect(ada.page.get_by_role("img", name="Ben is typing")).to_be_visible(timeout=SLOW)
     ben.composer.fill("")
@@ -155,6 +157,21 @@ def test_blocked_person_is_left_for_good(
     assert [block["name"] for block in blocks.json()["results"]] == ["Ben"]
 
 
+@pytest.mark.parametrize("is_report", [False, True], ids=["block", "report"])
+def test_block_that_fails_is_not_said_to_be_done(pair: tuple[MeetPage, MeetPage], is_report: bool) -> None:
+    ada, ben = pair
+    ada.page.route("**/block/", lambda route: route.abort())
+    ada.choose("Report Ben" if is_report else "Block Ben")
+    dialog = ada.page.get_by_role("dialog")
+    if is_report:
+        dialog.get_by_label("Spam or fraud").check()
+    dialog.get_by_role("button", name="Send report" if is_report else "Block").click()
+    expect(ada.page.get_by_text("The server cannot be reached.")).to_be_visible(timeout=SLOW)
+    expect(ada.composer).to_be_visible()
+    ben.choose("Leave")
+    expect(ada.page.get_by_role("main").get_by_text("Ben has left.")).to_be_visible(timeout=SLOW)
+
+
 @pytest.mark.parametrize("is_block", [True, False], ids=["and block", "and stay"])
 def test_report_reaches_staff(pair: tuple[MeetPage, MeetPage], meet_server: Server, is_block: bool) -> None:
     ada, _ = pair
@@ -184,6 +201,28 @@ def test_silence_ends_a_talk_and_says_so(
         expect(one.button("Next")).to_be_visible()
 
 
+def test_room_that_opens_before_the_answer_to_next_stays_open(
+    context: BrowserContext, pair: tuple[MeetPage, MeetPage], meet_server: Server
+) -> None:
+    ada, _ = pair
+    carl = MeetPage(context.new_page(), meet_server.url, "Carl").open()
+    held: list[tuple[Route, APIResponse]] = []
+    ada.page.route("**/api/v1/match/tickets/", lambda route: held.append((route, route.fetch())))
+    ada.button("Next").click()
+    ada.page.get_by_role("dialog").get_by_role("button", name="Next").click()
+    carl.find()
+    ada.is_with("Carl")  # by the socket
+    [(route, answer)] = held
+    assert answer.json()["status"] == "waiting"
+    with ada.page.expect_response("**/api/v1/match/tickets/"):
+        route.fulfill(response=answer)
+    ada.say("Hello Carl")
+    carl.say("Hello Ada")
+    for one in (ada, carl):
+        expect(one.said).to_have_count(2, timeout=SLOW)
+    expect(carl.head).not_to_contain_text("away")
+
+
 # A personality steps in ---------------------------------------------------------------------------
 
 
@@ -196,6 +235,12 @@ def test_seconds_are_shown_until_a_personality_steps_in_and_says_so(ada: MeetPag
     expect(ada.head).to_contain_text("We go on looking for a person")
     ada.say("[[say:Good evening.]]")
     expect(ada.said.last).to_have_text("Good evening.", timeout=SLOW)
+
+
+def test_long_interest_is_cut_between_characters(ada: MeetPage) -> None:
+    ada.page.get_by_label("What you like").fill(f"{'x' * 39}\N{DOG}s, cats")
+    ada.find()
+    expect(ada.page.get_by_role("timer")).to_be_visible(timeout=SLOW)
 
 
 def test_search_is_cancelled(ada: MeetPage, meet_server: Server) -> None:
@@ -248,6 +293,32 @@ def test_question_that_is_not_answered_goes_away(ada: MeetPage, ben: MeetPage, m
     _query(meet_server, "UPDATE matchmaking_matchproposal SET expires_at = created_at WHERE state = 'open'")
     expect(ada.page.get_by_text("You did not answer, so you stay here.")).to_be_visible(timeout=SLOW)
     expect(ada.question).to_be_hidden()
+    expect(ada.page).to_have_title("Milo · Chatify")
+
+
+def test_who_was_not_asked_is_not_told_to_have_said_nothing(ada: MeetPage, ben: MeetPage, meet_server: Server) -> None:
+    ada.find().is_with_an_ai()
+    ben.find()
+    expect(ada.question).to_be_visible(timeout=SLOW)
+    expect(ada.page).to_have_title("Somebody is here · Chatify")
+    ben.is_with_an_ai()
+    expect(ben.question).to_have_text("You would like to meet them. We are asking them, too.")
+    _query(meet_server, "UPDATE matchmaking_matchproposal SET expires_at = created_at WHERE state = 'open'")
+    expect(ben.page.get_by_text("They stayed where they are; we go on looking.")).to_be_visible(timeout=SLOW)
+    expect(ben.question).to_be_hidden()
+
+
+def test_who_meets_a_third_one_is_told_of_them_alone(
+    context: BrowserContext, ada: MeetPage, ben: MeetPage, meet_server: Server
+) -> None:
+    carl = MeetPage(context.new_page(), meet_server.url, "Carl").open()
+    ada.find().is_with_an_ai()
+    ben.find()
+    expect(ada.question).to_be_visible(timeout=SLOW)
+    carl.find()
+    ben.is_with("Carl")
+    expect(ada.page.get_by_text("They are gone again.")).to_be_visible(timeout=SLOW)
+    expect(ben.page.locator("#toasts")).to_be_empty()
 
 
 def test_somebody_who_goes_away_before_the_answer(ada: MeetPage, ben: MeetPage) -> None:

@@ -20,7 +20,7 @@ from chatify.matchmaking.models import MatchTicket
 from chatify.matchmaking.objects import ticket_object
 from chatify.matchmaking.preferences import Preferences, band_of, clean_interests, primary_language
 from chatify.matchmaking.rooms import leave_room
-from sessions.actions import end_chat_session
+from sessions.actions import delete_chat_sessions, end_chat_session
 from sessions.models import ChatSession
 from tests.matchmaking.crowd import Crowd, fresh, statuses, unseen_for
 
@@ -167,6 +167,20 @@ def test_next_leaves_the_personality(crowd: Crowd) -> None:
     ticket = crowd.join("alice", leave=True)
     assert statuses(first, ticket) == ["with_chatbot closed", "waiting"]
     assert fresh(first).chat_session.status == "ended"
+
+
+def test_next_leaves_a_personality_that_was_deleted_in_this_moment(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = crowd.chatting("alice")
+
+    def settle(_: object) -> int:
+        delete_chat_sessions(chat_session_ids=[first.chat_session_id])
+        return 0
+
+    monkeypatch.setattr(queue, "settle", settle)
+    ticket = crowd.join("alice", leave=True)
+    assert statuses(first, ticket) == ["with_chatbot closed", "waiting"]
 
 
 def test_next_keeps_the_place_of_who_waits(crowd: Crowd) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from chatify.accounts.erasure import erase_end_user
+from chatify.accounts.models import EndUser
 from chatify.common.errors import Conflict, Forbidden, InvalidInput, NotFound
+from chatify.matchmaking import rooms
 from chatify.matchmaking.look import Lookout
 from chatify.matchmaking.models import Block, MatchTicket, Report
-from chatify.matchmaking.rooms import block, blocks_of, leave_room, report, unblock
+from chatify.matchmaking.rooms import block, blocks_of, get_room, leave_room, report, unblock
 from sessions.models import ChatSession
 from tests.matchmaking.crowd import Crowd, fresh, proposal_of, statuses
 
 pytestmark = pytest.mark.django_db
+Act = Callable[..., object]
 
 
 @pytest.fixture
@@ -118,6 +124,26 @@ def test_who_may_not(crowd: Crowd, room: UUID, act: object) -> None:
         act(principal=crowd.user("dave"), chat_session_id=chat)
     assert caught.value.code == "not_a_room"
     assert ChatSession.objects.get(id=room).status == "active"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("erased", ["alice", "bob"])
+@pytest.mark.parametrize("act", [block, lambda **given: report(reason="spam", **given)], ids=["block", "report"])
+def test_who_is_erased_in_this_moment_is_told_so(
+    crowd: Crowd, room: UUID, monkeypatch: pytest.MonkeyPatch, act: Act, erased: str
+) -> None:
+    alice = crowd.user("alice")
+
+    def get(*args: Any) -> ChatSession:
+        found = get_room(*args)
+        erase_end_user(end_user_id=EndUser.objects.get(external_id=erased).id, who=None)
+        return found
+
+    monkeypatch.setattr(rooms, "get_room", get)
+    with pytest.raises(Conflict) as caught:
+        act(principal=alice, chat_session_id=room)
+    assert caught.value.code == "user_erased"
+    assert (Block.objects.count(), Report.objects.count()) == (0, 0)
 
 
 def test_blocks_are_for_whole_users(crowd: Crowd, room: UUID) -> None:

@@ -7,9 +7,12 @@ const LONGEST_INTEREST = 40;
 const LANGUAGES = ["ar", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ja", "ko", "nl", "no",
   "pl", "pt", "ro", "ru", "sv", "th", "tr", "uk", "ur", "vi", "zh"];
 
+/** Not in the middle of an emoji: the server counts code points, too. */
+const cut = (text) => [...text].slice(0, LONGEST_INTEREST).join("").trim();
+
 /** What was written, as a list: each once, none too long. */
 function interestsOf(text) {
-  const found = text.split(/[,;\n]/).map((one) => one.trim().replaceAll(/\s+/g, " ").slice(0, LONGEST_INTEREST)).filter(Boolean);
+  const found = text.split(/[,;\n]/).map((one) => cut(one.trim().replaceAll(/\s+/g, " "))).filter(Boolean);
   return [...new Map(found.map((one) => [one.toLowerCase(), one])).values()].slice(0, MOST_INTERESTS);
 }
 

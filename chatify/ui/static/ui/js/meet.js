@@ -77,10 +77,12 @@ function leave() {
   return navigation.signal;
 }
 
+const titleOf = (text) => `${text} · Chatify`;
+
 function show(title, ...elements) {
   main.inert = false;
   main.replaceChildren(...elements);
-  document.title = `${title} · Chatify`;
+  document.title = titleOf(title);
 }
 
 function showStart() {
@@ -170,8 +172,11 @@ async function openTalk(session, parts, { signal, isAmidWords }) {
 
 /** What the ticket says beside whom one talks to. */
 function showTicket() {
-  if (!talk?.showTicket(ticket)) return;
-  document.title = "Somebody is here · Chatify";
+  if (!talk) return;
+  const isNewlyAsked = talk.showTicket(ticket);
+  if (!talk.isAsked) document.title = titleOf(talk.name);
+  if (!isNewlyAsked) return;
+  document.title = titleOf("Somebody is here");
   announce("Somebody is here. Meet them? You can answer above the message field. If you do not, you stay.");
 }
 
@@ -242,11 +247,11 @@ async function lookAgain() {
 }
 
 function onDeclined(found, reason) {
-  apply(found);
   const isOwn = answered && !answered.isYes;
-  const wasAsked = Boolean(talk) && !answered;
+  const wasAsked = Boolean(ticket?.proposal?.must_answer) && !answered;
   answered = null;
-  if (isOwn) return;
+  apply(found);
+  if (isOwn || !ticket || ticket.closed_at || ticket.status === "matched_human") return; // there is other news
   const text = wasAsked
     ? { expired: "You did not answer, so you stay here.", declined: "They stayed where they are.", withdrawn: "They are gone again." }[reason]
     : { withdrawn: "They are gone again; we go on looking." }[reason] ?? "They stayed where they are; we go on looking.";
@@ -301,7 +306,7 @@ async function next() {
   const found = await attempt(() => client.joinMatch({ ...joinBody(), next: true }));
   main.inert = false;
   if (!found) return;
-  leave();
+  if (!ticket || !isBefore(found, ticket)) leave(); // else the socket has told already whom one is with now
   enter(found);
 }
 
@@ -317,8 +322,8 @@ async function block() {
 }
 
 async function blockNow(here) {
-  here.endedBy("blocked");
-  await attempt(() => client.blockPartner(here.session.id));
+  here.endedBy("blocked"); // before the socket can tell that one has left
+  if (!(await attempt(() => client.blockPartner(here.session.id)))) here.notEndedBy("blocked");
 }
 
 async function report() {

@@ -64,6 +64,8 @@ export class Meeting extends Talk {
   }
 
   get isRoom() { return this._session.mode === "human"; }
+  /** Whether a question waits for an answer. */
+  get isAsked() { return this.#question.isAsking; }
   get isEnded() { return this._session.status === "ended"; }
   get name() { return this._name; }
   get _name() { return partnerName(this._session, this.#personality); }
@@ -104,6 +106,13 @@ export class Meeting extends Talk {
   /** Why it has ended, or is about to. The first word counts. */
   endedBy(reason) {
     this.#ended ||= ENDINGS[reason] ? reason : "";
+    this.#showFoot();
+  }
+
+  /** That was not it after all. */
+  notEndedBy(reason) {
+    if (this.#ended !== reason) return;
+    this.#ended = "";
     this.#showFoot();
   }
 

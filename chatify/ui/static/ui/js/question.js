@@ -29,6 +29,7 @@ export class QuestionBar {
     return isNew;
   }
 
+  get isAsking() { return Boolean(this.#shown?.must_answer); }
   get hasFocus() { return this.element.contains(document.activeElement); }
 
   close() { clearInterval(this.#timer); }
