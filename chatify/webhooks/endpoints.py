@@ -49,7 +49,8 @@ def create_endpoint(
 def update_endpoint(*, endpoint: WebhookEndpoint, changes: dict[str, Any], who: Who) -> None:
     """Write the fields that differ, of `url`, `description`, `events`, `is_active`.
 
-    Who activates it, or gives it another URL, lets it start afresh; what waited is sent. Raises InvalidInput.
+    Who activates it, or gives it another URL, lets it start afresh; what waited is sent. Raises InvalidInput, and
+    NotFound when it was deleted meanwhile.
     """
     if "events" in changes:
         changes = {**changes, "events": _normal_events(changes["events"])}
@@ -59,9 +60,10 @@ def update_endpoint(*, endpoint: WebhookEndpoint, changes: dict[str, Any], who: 
     if not changed:
         return
     fresh = _AS_NEW if changed.get("is_active") else {"failing_since": None} if "url" in changed else {}
-    for field, value in {**changed, **fresh}.items():
-        setattr(endpoint, field, value)
-    endpoint.save(update_fields=[*changed, *fresh, "updated_at"])
+    rows = WebhookEndpoint.objects.filter(id=endpoint.id)
+    if not rows.update(**changed, **fresh, updated_at=timezone.now()):
+        raise NotFound("There is no such endpoint.")
+    endpoint.refresh_from_db()
     _record("updated", endpoint, who, fields=sorted(changed))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -30,14 +30,7 @@ def send_test(*, endpoint: WebhookEndpoint) -> WebhookDelivery:
     (`secret_not_readable`), NotFound when the endpoint was deleted meanwhile.
     """
     budgets().spend(TESTS, endpoint.tenant_id)
-    delivery = WebhookDelivery.objects.create(
-        tenant_id=endpoint.tenant_id,
-        endpoint=endpoint,
-        event=TEST,
-        source_event=TEST,
-        occurred_at=timezone.now(),
-        next_attempt_at=Now() + OURS_FOR,
-    )
+    delivery = _new_delivery(endpoint)
     ready = prepare(delivery.id)
     if ready is None:
         return _unsent(delivery)
@@ -45,6 +38,20 @@ def send_test(*, endpoint: WebhookEndpoint) -> WebhookDelivery:
         connection.close()  # whoever waits here for long needs no connection, and others do
     settle(ready.delivery, asyncio.run(_send(ready.call)))
     return _read(delivery)
+
+
+def _new_delivery(endpoint: WebhookEndpoint) -> WebhookDelivery:
+    try:
+        return WebhookDelivery.objects.create(
+            tenant_id=endpoint.tenant_id,
+            endpoint=endpoint,
+            event=TEST,
+            source_event=TEST,
+            occurred_at=timezone.now(),
+            next_attempt_at=Now() + OURS_FOR,
+        )
+    except IntegrityError:  # the foreign key
+        raise NotFound("There is no such endpoint.") from None
 
 
 def _unsent(delivery: WebhookDelivery) -> WebhookDelivery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from chatify.accounts.credentials import create_api_key
 from chatify.accounts.models import AuditEntry, Tenant
 from chatify.accounts.tenancy import delete_tenants
 from chatify.common.errors import NotFound
-from chatify.webhooks import trying
+from chatify.webhooks import endpoints, trying
 from chatify.webhooks.endpoints import MAX_ENDPOINTS
 from chatify.webhooks.fanout import fan_out
 from chatify.webhooks.known import known
@@ -200,6 +201,26 @@ def test_test_of_an_endpoint_that_is_deleted_meanwhile(tenant: Tenant, monkeypat
     monkeypatch.setattr(trying, "prepare", lambda _: WebhookEndpoint.objects.all().delete() and None)
     with pytest.raises(NotFound):
         trying.send_test(endpoint=endpoint)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda endpoint: trying.send_test(endpoint=endpoint),
+        lambda endpoint: endpoints.update_endpoint(endpoint=endpoint, changes={"is_active": False}, who=None),
+        lambda endpoint: endpoints.rotate_secret(endpoint=endpoint, who=None),
+    ],
+    ids=["test", "change", "rotate"],
+)
+def test_endpoint_that_is_deleted_before_something_is_done_with_it(
+    tenant: Tenant, do: Callable[[WebhookEndpoint], object]
+) -> None:
+    endpoint, _ = make_endpoint(tenant)
+    endpoints.delete_endpoints(endpoint_ids=[endpoint.id], who=None)
+    with pytest.raises(NotFound):
+        do(endpoint)
+    assert not WebhookDelivery.objects.exists()
 
 
 def test_new_endpoint_is_known_at_once(
