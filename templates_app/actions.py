@@ -26,6 +26,7 @@ from templates_app.checks import (
     check_greeting,
     check_label,
     check_prompt,
+    check_slug,
     describe,
     least_context_tokens,
 )
@@ -79,9 +80,11 @@ def save_personality(
     """Save a personality; when the draft differs from its current version, as a new version of `who`'s.
 
     A personality that becomes the default takes that from the one that was it. What is as it was, is not saved.
-    `origin` says where it was written, if not here: "firestore".
+    `origin` says where it was written, if not here: "firestore". Raises InvalidInput for a new one's `slug`.
     """
     before = PromptTemplate.objects.select_for_update().filter(id=template.id).first()  # two editors get two numbers
+    if before is None and (problem := check_slug(template.slug)):
+        _refuse([FieldError("slug", "reserved", problem)])
     if before is not None:
         template.current_version, template.deleted_at = before.current_version, before.deleted_at
     is_new_version = template.current_version is None or Draft.of(template.current_version) != draft

@@ -33,6 +33,8 @@ _ODD_BRACES = re.compile(
 # Line breaks and controls, and marks that turn the direction of what stands beside them.
 _NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
+_RESERVED = re.compile(r"__.*__")
+
 Code = Literal["empty", "too_long", "unknown_variable", "claims_human", "not_single_line"]
 
 
@@ -67,6 +69,11 @@ def check_goodbye(text: str) -> list[PromptProblem]:
 def check_label(text: str) -> list[PromptProblem]:
     """The problems of a name or a trait, which stand in sentences of ours. Braces are plain text in these."""
     return _off_the_line(text) or list(_human_claims(text, is_about_self=True))
+
+
+def check_slug(slug: str) -> str:
+    """What is wrong with the slug of a new personality, in words; empty: nothing. Firestore reserves such names."""
+    return f"“{slug}” begins and ends with two underscores: choose another one." if _RESERVED.fullmatch(slug) else ""
 
 
 def least_context_tokens(system_prompt: str, traits: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ from templates_app.checks import (
     check_greeting,
     check_label,
     check_prompt,
+    check_slug,
     describe,
     with_plain_newlines,
 )
@@ -142,6 +143,13 @@ class PersonalityForm(StaffForm[PromptTemplate]):
     def clean_name(self) -> str:
         """Raises ValidationError: a name says who one talks to."""
         return _checked(self.cleaned_data["name"], check_label)
+
+    def clean_slug(self) -> str:
+        """Raises ValidationError: documents in Firestore are called so."""
+        slug: str = self.cleaned_data["slug"]
+        if self.instance._state.adding and (problem := check_slug(slug)):
+            raise ValidationError(problem)
+        return slug
 
     def clean_personality_traits(self) -> list[str]:
         """Raises ValidationError: traits are added to the prompt."""

@@ -6,22 +6,25 @@ Everything keeps its id, or gets one that is always the same, so a second run ad
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
-from uuid import UUID, uuid5
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 from google.api_core.retry import Retry
 from google.cloud.firestore import Client
 
 from chatify.accounts.actions import upsert_end_user
 from chatify.accounts.models import Tenant
+from chatify.common.strict_json import is_storable
 from chatify.events.models import OutboxRow
 from chatify.mirror.comparing import Outcome, plain
+from chatify.mirror.filling import Double, add_messages, finish, lost
 from chatify.mirror.foreign import (
     ForeignChat,
     ForeignMessage,
@@ -31,16 +34,18 @@ from chatify.mirror.foreign import (
     read_chat,
     read_message,
     span_of,
+    was_our_message,
     was_ours,
 )
 from chatify.mirror.listening import document_of
 from chatify.mirror.models import MirrorCursor
-from chatify.mirror.ownership import note_imports, was_imported
+from chatify.mirror.ownership import note_imports, tenant_named_in, was_imported
 from chatify.mirror.paths import CHAT_SESSIONS, CONVERSATIONS, MESSAGES, TEMPLATES
+from chatify.mirror.runs import FRESH_SECONDS
 from chatify.mirror.sink import NAME
 from chatify.mirror.taking import Unknown, take, whose
 from chatify.mirror.walking import as_id
-from sessions.models import ChatSession, Message, Participant, Summary
+from sessions.models import ChatSession, Participant
 from templates_app.catalogue import catalogue
 from templates_app.models import PromptTemplate
 
@@ -48,7 +53,6 @@ PAGE = 100
 READ_SECONDS = 30.0
 RETRY = Retry(timeout=10.0)
 _ID = "__name__"
-_CREATED_AT_ONCE = 500
 _ORPHANS_AT_ONCE = 300
 _TAKEN = (Outcome.EDIT, Outcome.NEW)
 
@@ -79,19 +83,24 @@ class Imported:
         self.replaced += lot.replaced
 
 
-class Importing:
-    """One tenant's share of a project. With `is_dry` nothing is written."""
+class Position(NamedTuple):
+    """How far an earlier run has come. `after`: the last chat session it has read; empty: there is none to take up."""
 
-    def __init__(self, firestore: Client, tenant: Tenant, *, is_dry: bool = False) -> None:
+    after: str = ""
+    left_out: int = 0
+
+
+class Importing:
+    """One tenant's share of a project. With `is_dry` nothing is written, and nothing taken up.
+
+    `position` is that of an earlier run that is taken up, unless `is_anew`.
+    """
+
+    def __init__(self, firestore: Client, tenant: Tenant, *, is_dry: bool = False, is_anew: bool = False) -> None:
         self._firestore, self._tenant, self._is_dry = firestore, tenant, is_dry
         self._cursor = f"import {tenant.slug}"
         self._slugs = frozenset(Tenant.objects.values_list("slug", flat=True))
-
-    @property
-    def position(self) -> str:
-        """The chat session up to which an earlier run has come; empty: there was none, or it came to its end."""
-        row = MirrorCursor.objects.filter(name=self._cursor).first()
-        return str(row.position.get("after", "")) if row else ""
+        self.position = Position() if is_dry or is_anew else self._read_position()
 
     def count(self) -> int:
         """The documents of chat sessions that there are."""
@@ -103,18 +112,38 @@ class Importing:
 
         Raises Firestore's errors: what was told of is there then.
         """
-        after = "" if self._is_dry else self.position
+        after, left_out = self.position
         if not after:
-            yield self._personalities()
+            self._forget_position()
+            lot = self._personalities()
+            left_out = len(lot.problems)
+            yield lot
         while True:
             lot = self._chat_sessions(after)
             if not lot.read:
                 break
-            after = lot.after
-            if not self._is_dry:
-                MirrorCursor.objects.update_or_create(name=self._cursor, defaults={"position": {"after": after}})
+            after, left_out = lot.after, left_out + len(lot.problems)
+            self._save(Position(after, left_out))
             yield lot
         yield from self._orphans()
+        self._forget_position()
+
+    # How far it has come --------------------------------------------------------------------------
+
+    def _read_position(self) -> Position:
+        """Of a run that stopped too long ago, or when the tenant's place was another one, nothing is taken up."""
+        since = timezone.now() - timedelta(seconds=FRESH_SECONDS)
+        row = MirrorCursor.objects.filter(name=self._cursor, updated_at__gte=since).first()
+        if row is None or row.position.get("prefix") != self._tenant.firestore_prefix:
+            return Position()
+        return Position(row.position["after"], row.position["left_out"])
+
+    def _save(self, position: Position) -> None:
+        if not self._is_dry and is_storable(position.after):
+            kept = {**position._asdict(), "prefix": self._tenant.firestore_prefix}
+            MirrorCursor.objects.update_or_create(name=self._cursor, defaults={"position": kept})
+
+    def _forget_position(self) -> None:
         if not self._is_dry:
             MirrorCursor.objects.filter(name=self._cursor).delete()
 
@@ -161,9 +190,9 @@ class Importing:
         """Whether a document may be the tenant's. Raises Unreadable for one that is nobody's here."""
         if is_for(fields, self._tenant.slug):
             return True
-        slug = fields["tenant"]
-        if not isinstance(slug, str) or slug not in self._slugs:
-            raise Unreadable(f"tenant: There is no tenant “{plain(str(slug))[:80]}” here.")
+        slug = tenant_named_in(fields)
+        if slug not in self._slugs:
+            raise Unreadable(f"tenant: There is no tenant “{str(plain(fields['tenant']))[:80]}” here.")
         lot.others[slug] += 1
         return False
 
@@ -171,7 +200,7 @@ class Importing:
         """Raises Unreadable."""
         path, is_under_our_id = snapshot.reference.path, as_id(snapshot.id) is not None
         chat = read_chat(path, fields)
-        messages = self._messages(snapshot.id, lot)
+        messages, doubles = self._messages(snapshot.id, lot)
         replaced: list[tuple[str, str]] = []
         with transaction.atomic():
             row = ChatSession.objects.select_for_update().filter(id=chat.id).first()
@@ -189,10 +218,11 @@ class Importing:
                 given = row.template.slug if row.template is not None else ""
                 if chat.template not in ("", given):
                     replaced.append((chat.template, given))
-            self._check(row)
-            added = _add_messages(row, messages)
+            self._check(row, chat)
+            added = add_messages(row, messages)
             if is_new:
-                _finish(row, chat)
+                finish(row, chat)
+            lot.problems += [f"{one}: Another document has this id, in other capitals." for one in lost(row, doubles)]
             if is_new or added:
                 OutboxRow.objects.create(
                     sink=NAME, event="session.restored", tenant_id=row.tenant_id, chat_session_id=row.id
@@ -202,24 +232,34 @@ class Importing:
         lot.messages += added
         lot.replaced.update(replaced)
 
-    def _check(self, row: ChatSession) -> None:
+    def _check(self, row: ChatSession, chat: ForeignChat) -> None:
         if row.tenant_id != self._tenant.id:
             raise Unreadable("There is a chat session of this id that is another tenant's.")
+        if row.end_user.external_id != chat.user_id:
+            raise Unreadable("user_id: There is a chat session of this id that is another person's.")
         if row.deleted_at is not None:
             raise Unreadable("It was deleted here.")
         if row.running_reply_id is not None:
             raise Unreadable("A reply is being written in it: import it again.")
 
-    def _messages(self, chat_id: str, lot: Imported) -> list[ForeignMessage]:
-        found = []
+    def _messages(self, chat_id: str, lot: Imported) -> tuple[list[ForeignMessage], list[Double]]:
+        """In their order. Of several with one id the last one by name, which is written as we write ids."""
+        found: dict[UUID, ForeignMessage] = {}
+        where: dict[UUID, str] = {}
+        doubles: list[Double] = []
         for snapshot in _stream(self._firestore.collection(self._path(CONVERSATIONS), chat_id, MESSAGES)):
+            path, fields = snapshot.reference.path, snapshot.to_dict() or {}
             try:
-                read = read_message(snapshot.reference.path, snapshot.to_dict() or {}, _utc(snapshot.create_time))
+                read = read_message(path, fields, _utc(snapshot.create_time))
             except Unreadable as error:
-                lot.problems.append(f"{snapshot.reference.path}: {error}")
-            else:
-                found += [read] if read else []
-        return in_order(found)
+                lot.problems.append(f"{path}: {error}")
+                continue
+            if read is None:
+                continue
+            if read.id in found:
+                doubles.append(Double(where[read.id], found[read.id], was_our_message(fields)))
+            found[read.id], where[read.id] = read, path
+        return in_order(found.values()), doubles
 
     def _new_chat_session(self, chat: ForeignChat, span: tuple[datetime, datetime]) -> ChatSession:
         template = self._template(chat.template)
@@ -269,7 +309,7 @@ class Importing:
     def _orphan(self, chat_id: str) -> str:
         messages = self._firestore.collection(self._path(CONVERSATIONS), chat_id, MESSAGES)
         first = next(iter(_stream(messages.limit(1))), None)
-        if first is None or (first.to_dict() or {}).get("tenant") in self._slugs - {self._tenant.slug}:
+        if first is None or tenant_named_in(first.to_dict() or {}) in self._slugs - {self._tenant.slug}:
             return ""
         return f"{self._path(CONVERSATIONS)}/{chat_id}/{MESSAGES}: There is no {self._path(CHAT_SESSIONS)}/{chat_id}."
 
@@ -291,89 +331,6 @@ def _was_erased(id_: UUID) -> bool:
 
 def _stream(query: Any) -> Iterator[Any]:
     return iter(query.stream(retry=RETRY, timeout=READ_SECONDS))
-
-
-# Rows ---------------------------------------------------------------------------------------------
-
-
-def _add_messages(row: ChatSession, messages: Sequence[ForeignMessage]) -> int:
-    """Those that are not there yet, behind those that are. Gives their number."""
-    taken = _taken_ids([one.id for one in messages])
-    known = {id_ for id_, chat in taken.items() if chat == row.id}
-    # An id that is a message's of another chat session: this one needs its own.
-    ids = {one.id: uuid5(row.id, str(one.id)) if one.id in taken.keys() - known else one.id for one in messages}
-    known |= set(_taken_ids([id_ for id_ in ids.values() if id_ not in ids]))
-    senders = {one.kind: one for one in row.participants.all()}
-    made: list[Message] = []
-    for one in messages:
-        if ids[one.id] in known:
-            continue
-        made.append(_message(row, one, ids[one.id], row.last_seq + len(made) + 1, senders))
-    _link_answers(made)
-    for start in range(0, len(made), _CREATED_AT_ONCE):
-        Message.objects.bulk_create(made[start : start + _CREATED_AT_ONCE])
-    if made:
-        row.last_seq = made[-1].seq
-        row.last_activity = max([row.last_activity, *(one.created_at for one in made)])
-        row.save(update_fields=["last_seq", "last_activity"])
-    return len(made)
-
-
-def _message(row: ChatSession, one: ForeignMessage, id_: UUID, seq: int, senders: dict[str, Participant]) -> Message:
-    kinds: dict[str, str] = {Message.Role.USER: Participant.Kind.END_USER, Message.Role.ASSISTANT: Participant.Kind.AI}
-    made = Message(
-        id=id_,
-        tenant_id=row.tenant_id,
-        chat_session=row,
-        seq=seq,
-        role=one.role,
-        sender=senders.get(kinds.get(one.role, "")),
-        content=one.content,
-        status=one.status,
-        created_at=one.created_at,
-    )
-    if one.role == Message.Role.ASSISTANT:
-        made.finished_at, made.version_id = one.created_at, row.version_id
-        made.prompt_tokens, made.completion_tokens = 0, one.tokens
-    return made
-
-
-def _link_answers(messages: Iterable[Message]) -> None:
-    """What was answered there is not answered again."""
-    asked: list[Message] = []
-    for message in messages:
-        if message.role == Message.Role.USER:
-            asked.append(message)
-        elif message.role == Message.Role.ASSISTANT:
-            for one in asked:
-                one.answered_by_id = message.id
-            asked.clear()
-
-
-def _taken_ids(ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Of these ids those that messages have, with their chat sessions."""
-    found: dict[UUID, UUID] = {}
-    rest = iter(ids)
-    while some := list(islice(rest, _CREATED_AT_ONCE)):
-        found |= dict(Message.objects.filter(id__in=some).values_list("id", "chat_session_id"))
-    return found
-
-
-def _finish(row: ChatSession, chat: ForeignChat) -> None:
-    """What a chat session gets when its messages are there."""
-    if chat.status == ChatSession.Status.ENDED:
-        row.ended_at, row.end_reason = chat.ended or row.last_activity, chat.end_reason
-    if chat.summary and row.last_seq:
-        Summary.objects.create(
-            tenant_id=row.tenant_id,
-            chat_session=row,
-            from_seq=1,
-            to_seq=row.last_seq,
-            text=chat.summary,
-            model="imported",
-        )
-        row.summarized_seq, row.context_version = row.last_seq, row.context_version + 1
-    row.save(update_fields=["ended_at", "end_reason", "summarized_seq", "context_version"])
 
 
 def _utc(time: Any) -> datetime:

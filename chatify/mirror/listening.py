@@ -87,17 +87,19 @@ class Inbound:
             news += self._refresh(client)
         return news
 
-    def look(self, client: Client, paths: Iterable[str]) -> None:
+    def look(self, client: Client, paths: Iterable[str]) -> set[str]:
         """Take what somebody has written into these documents, before they are overwritten.
 
-        Raises Firestore's errors: who cannot look must not write.
+        Gives those that could not be taken at the moment. Raises Firestore's errors. What nobody could look at must not
+        be written.
         """
-        references = [client.document(path) for path in paths]
+        references, untaken = [client.document(path) for path in paths], set[str]()
         for start in range(0, len(references), PAGE):
             some = references[start : start + PAGE]
             for snapshot in client.get_all(some, retry=None, timeout=READ_SECONDS):
-                if snapshot.exists:
-                    self._take(document_of(snapshot))
+                if snapshot.exists and self._take(document_of(snapshot)) is None:
+                    untaken.add(snapshot.reference.path)
+        return untaken
 
     def close(self) -> None:
         """Stop listening; `step` would begin again. What nobody took so far is another one's, or found by the look."""

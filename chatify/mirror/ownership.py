@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from chatify.accounts.models import Tenant
+from chatify.common.strict_json import is_storable
 from chatify.mirror.foreign import derived_id, was_our_message, was_ours
 from chatify.mirror.models import MirrorCursor
 from chatify.mirror.scopes import Scope
@@ -23,12 +24,18 @@ def ours(scope: Scope, documents: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """Of documents, by their paths, those that are ours. Personalities are: who wrote them decides otherwise."""
     chats = {path: chat for path in documents if (chat := _chat_of(scope, path))}
     imported = _known(derived_id(chat) for chat in set(chats.values()))
-    slugs = _slugs(fields.get("tenant") for fields in documents.values())
+    slugs = _slugs(map(tenant_named_in, documents.values()))
     return {
         path
         for path, fields in documents.items()
         if path not in chats or derived_id(chats[path]) in imported or _is_written(scope, path, fields, slugs)
     }
+
+
+def tenant_named_in(fields: Mapping[str, Any]) -> str:
+    """The slug that a document names as its tenant's; empty: it names none, or something that can be no slug."""
+    named = fields.get("tenant")
+    return named if isinstance(named, str) and is_storable(named) else ""
 
 
 def note_imports(ids: Iterable[UUID]) -> None:
@@ -63,12 +70,12 @@ def _known(ids: Iterable[UUID]) -> set[UUID]:
     return {*rows, *(UUID(name.removeprefix(IMPORTED)) for name in noted)}
 
 
-def _slugs(names: Iterable[Any]) -> set[str]:
+def _slugs(names: Iterable[str]) -> set[str]:
     """Those that are tenants here, or were."""
-    wanted = {name for name in names if isinstance(name, str)}
+    wanted = {name for name in names if name}
     return set(Tenant.objects.filter(slug__in=wanted).values_list("slug", flat=True)) if wanted else set()
 
 
 def _is_written(scope: Scope, path: str, fields: Mapping[str, Any], slugs: set[str]) -> bool:
     is_chat = path.startswith(f"{scope.chat_sessions}/")
-    return fields.get("tenant") in slugs and (was_ours(fields) if is_chat else was_our_message(fields))
+    return tenant_named_in(fields) in slugs and (was_ours(fields) if is_chat else was_our_message(fields))

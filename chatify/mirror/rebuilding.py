@@ -23,7 +23,7 @@ from chatify.events.models import OutboxRow
 from chatify.mirror.comparing import is_untouched, plain
 from chatify.mirror.differences import Finding, What
 from chatify.mirror.foreign import derived_id
-from chatify.mirror.listening import Inbound
+from chatify.mirror.listening import Inbound, document_of
 from chatify.mirror.models import InboundReport
 from chatify.mirror.ownership import forget_imports, ours
 from chatify.mirror.paths import DocKey, Kind
@@ -31,8 +31,9 @@ from chatify.mirror.relay import Relay
 from chatify.mirror.scopes import Scope
 from chatify.mirror.settling import settle
 from chatify.mirror.sink import NAME
-from chatify.mirror.verifying import Waiting, count_waiting
-from chatify.mirror.walking import Lot, Suspect, lots, templates
+from chatify.mirror.taking import clip, state_digest
+from chatify.mirror.verifying import Waiting, count_waiting, is_nobodys
+from chatify.mirror.walking import READ_SECONDS, RETRY, Lot, Suspect, lots, templates
 from chatify.mirror.writing import BATCH_WRITES, COMMIT_SECONDS
 from templates_app.models import PromptTemplate
 
@@ -44,10 +45,12 @@ _POLL_SECONDS = 0.3
 
 
 class Stalled(RuntimeError):
-    """Another process has the relay's lease, and delivers nothing."""
+    """Nothing is delivered: by another process, which has the relay's lease, or since an edit cannot be taken."""
 
     def __init__(self) -> None:
-        super().__init__(f"Another relay is at work and has delivered nothing for {STALL_SECONDS:.0f} seconds.")
+        super().__init__(
+            f"Nothing has been delivered for {STALL_SECONDS:.0f} seconds: see firestore_status and the log."
+        )
 
 
 @dataclass(slots=True)
@@ -58,7 +61,9 @@ class Change:
     written: int = 0
     removed: int = 0
     kept: list[Finding] = field(default_factory=list)
-    """Edits in Firestore that nobody has taken yet: removing them would lose them."""
+    """What stays, with the reason: edits that nobody has taken yet, and what was changed in that moment."""
+    reported: list[Finding] = field(default_factory=list)
+    """What was removed, and somebody had written where nobody takes it."""
     foreign: list[Finding] = field(default_factory=list)
     """What Chatify has neither written nor imported: not ours to remove."""
     after: str = ""
@@ -120,21 +125,47 @@ def _row(key: DocKey) -> OutboxRow | None:
 def _remove(firestore: Client, scope: Scope, extras: list[Suspect], change: Change) -> int:
     own = ours(scope, {suspect.path: suspect.seen.to_dict() or {} for suspect in extras})
     change.foreign = [replace(one.finding, what=What.FOREIGN) for one in extras if one.path not in own]
-    change.kept = [one.finding for one in extras if one.path in own and _would_be_lost(one)]
+    written = [one for one in extras if one.path in own and _would_be_lost(one)]
+    reported = {one.path for one in written if is_nobodys(one.path)}
+    for suspect in written:
+        if suspect.path in reported:
+            _report(scope, suspect)
+        else:
+            change.kept.append(replace(suspect.finding, note="nobody has taken it"))
     left = {finding.path for finding in (*change.foreign, *change.kept)}
     wanted = [suspect for suspect in extras if suspect.path not in left]
     wanted.sort(key=lambda suspect: suspect.key.kind is Kind.CHAT_SESSION)  # by these their messages are found
-    done = sum(_delete(firestore, wanted[at : at + BATCH_WRITES]) for at in range(0, len(wanted), BATCH_WRITES))
-    if done == len(wanted):
+    changed = [
+        one for at in range(0, len(wanted), BATCH_WRITES) for one in _delete(firestore, wanted[at:][:BATCH_WRITES])
+    ]
+    change.kept += [replace(one.finding, note="it was changed meanwhile") for one in changed]
+    change.reported = [one.finding for one in wanted if one.path in reported and one not in changed]
+    if not changed:
         forget_imports(derived_id(one.path) for one in wanted if one.key.kind is Kind.CHAT_SESSION)
         _settle_refused(one.path for one in wanted)
-    return done
+    return len(wanted) - len(changed)
+
+
+def _report(scope: Scope, suspect: Suspect) -> None:
+    """Keep what was written where nobody takes it, for staff to look at: it is removed there."""
+    document, kind = document_of(suspect.seen), InboundReport.Kind.CONFLICT
+    whose = next(iter([*scope.places, *scope.left]), None) if scope.prefix else None
+    InboundReport.objects.get_or_create(
+        path=clip(document.path),
+        digest=state_digest(document, kind),
+        defaults={
+            "kind": kind,
+            "detail": "It was written where no personality of ours can be. A rebuild has removed it there.",
+            "content": plain(document.fields),
+            "tenant_id": whose,
+        },
+    )
 
 
 def _settle_refused(paths: Iterable[str]) -> None:
     """What was refused does not stand there any more."""
     refused = InboundReport.objects.filter(kind=InboundReport.Kind.REFUSED, settled_at=None)
-    settle(report_ids=refused.filter(path__in=list(paths)).values_list("id", flat=True), who=None)
+    settle(report_ids=refused.filter(path__in=list(map(clip, paths))).values_list("id", flat=True), who=None)
 
 
 def _would_be_lost(suspect: Suspect) -> bool:
@@ -142,14 +173,14 @@ def _would_be_lost(suspect: Suspect) -> bool:
     if suspect.key.kind is not Kind.TEMPLATE:
         return False
     document = suspect.seen.to_dict() or {}
-    reports = InboundReport.objects.filter(path=suspect.path).values_list("content", flat=True)
+    reports = InboundReport.objects.filter(path=clip(suspect.path)).values_list("content", flat=True)
     return not is_untouched(document) and plain(document) not in list(reports)
 
 
-def _delete(firestore: Client, extras: list[Suspect]) -> int:
-    """Delete these as far as they have not been changed since they were looked at."""
+def _delete(firestore: Client, extras: list[Suspect]) -> list[Suspect]:
+    """Delete these as far as they have not been changed since they were looked at. Gives those that have been."""
     if not extras:
-        return 0
+        return []
     batch = firestore.batch()
     for suspect in extras:
         unchanged = firestore.write_option(last_update_time=suspect.seen.update_time)
@@ -157,9 +188,12 @@ def _delete(firestore: Client, extras: list[Suspect]) -> int:
     try:
         batch.commit(retry=None, timeout=COMMIT_SECONDS)
     except (FailedPrecondition, NotFound):  # one of them: the batch is written as a whole or not at all
+        if len(extras) == 1:
+            is_there = extras[0].seen.reference.get(retry=RETRY, timeout=READ_SECONDS).exists
+            return extras if is_there else []
         middle = len(extras) // 2
-        return _delete(firestore, extras[:middle]) + _delete(firestore, extras[middle:]) if middle else 0
-    return len(extras)
+        return _delete(firestore, extras[:middle]) + _delete(firestore, extras[middle:])
+    return []
 
 
 # Delivering ---------------------------------------------------------------------------------------

@@ -86,11 +86,16 @@ class _Where:
 class Relay:
     """Delivers the rows of the outbox. Used by one thread."""
 
-    def __init__(self, *, lease: Lease | None = None, look: Callable[[Client, list[str]], None] | None = None) -> None:
-        """`look` sees what is in these documents, personalities, before it is overwritten."""
+    def __init__(
+        self, *, lease: Lease | None = None, look: Callable[[Client, list[str]], set[str]] | None = None
+    ) -> None:
+        """`look` sees what is in these documents, personalities, before it is overwritten.
+
+        It gives those that it could not see to: they are not written then, and their turn comes again.
+        """
         self.lease = lease or Lease(NAME)
         self._look = look
-        self._written_at: dict[DocKey, float] = {}
+        self._written_at: dict[DocKey, float] = {}  # or should have been
         self._left: dict[UUID, tuple[DocKey, ...]] = {}  # of rows that were delivered in part
 
     def run_once(self) -> Round:
@@ -139,25 +144,28 @@ class Relay:
         where = _Where.of(keys)
         lost = [key for key in keys if key.tenant_id is not None and key.tenant_id not in where.now]
         writer.written.update(lost)  # with a tenant that is gone, where its documents are
+        untaken = set[DocKey]()
         try:
             for kind in _ORDER:
                 some = [key for key in keys if key.kind is kind and key not in writer.written]
                 if kind is Kind.TEMPLATE and some and self._look is not None:
-                    self._look_at(writer.firestore, [path_of(key, where.now) for key in some])
-                _write_some(writer, kind, some, where)
+                    paths = {path_of(key, where.now): key for key in some}
+                    untaken = {paths[path] for path in self._look_at(writer.firestore, list(paths))}
+                _write_some(writer, kind, [key for key in some if key not in untaken], where)
         finally:
             now = monotonic()
-            self._written_at.update((key, now) for key in keys if key in writer.written)
+            self._written_at.update((key, now) for key in keys if key in writer.written or key in untaken)
 
-    def _look_at(self, firestore: Client, paths: list[str]) -> None:
+    def _look_at(self, firestore: Client, paths: list[str]) -> set[str]:
+        """Gives those that must not be written now."""
         assert self._look is not None
         try:
-            self._look(firestore, paths)
+            return self._look(firestore, paths)
         except REFUSALS as error:
             if is_closed(error):
                 raise Away(error) from error
-            for path in paths if len(paths) > 1 else ():  # the others; writing this one will be refused as well
-                self._look_at(firestore, [path])
+            some = paths if len(paths) > 1 else []  # the others; writing this one will be refused as well
+            return {one for path in some for one in self._look_at(firestore, [path])}
         except ERRORS as error:
             raise Away(error) from error
 

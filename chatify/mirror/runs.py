@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from django.utils import timezone
 
+from chatify.common.strict_json import is_storable
 from chatify.mirror.models import MirrorCursor
 from chatify.mirror.ownership import IMPORTED
 from chatify.mirror.scopes import MOVED, Scope, stamp_of_moves
@@ -23,7 +24,7 @@ So does one during which a tenant got another place: it went through the places 
 class Step(Protocol):
     """What was done about a lot. `after`: the chat session after which the next lot of its place begins.
 
-    A run is not taken up within what is not whole.
+    A run is not taken up within what is not whole, nor after a name that the database cannot store.
     """
 
     after: str
@@ -43,6 +44,8 @@ class Totals:
     not_yet: int = 0
     written: int = 0
     removed: int = 0
+    kept: dict[str, int] = field(default_factory=dict)
+    """What does not belong there and stays, by the prefix of its place."""
 
 
 class Run:
@@ -76,7 +79,7 @@ class Run:
 
     def save(self, scope: Scope, step: Step) -> None:
         """It has come so far."""
-        if not step.is_whole:
+        if not step.is_whole or not is_storable(step.after):
             return
         position = {"prefix": scope.prefix, "after": step.after, "is_last": step.is_last, "totals": asdict(self.totals)}
         position["moves"] = self._moves

@@ -7,7 +7,7 @@ then no other tenant can have it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -150,33 +150,30 @@ def stamp_of_moves() -> str:
     return f"{len(notes)} {max(note.at for note in notes).isoformat()}" if notes else ""
 
 
-def forget_moves(done: Iterable[Scope]) -> None:
+def forget_moves(done: Iterable[Scope], *, kept: Collection[str] = ()) -> None:
     """These places have been rebuilt: of those that had left them nothing is there any more.
 
-    Who has moved since, wherever to, stays noted: what was looked at belonged somewhere else then.
+    Unless something was kept there: `kept` are the prefixes of such places. Who has moved since, wherever to, stays
+    noted as well: what was looked at belonged somewhere else then.
     """
-    noted = {tenant_id: at for scope in done for tenant_id, at in scope.left.items()}
+    found = list(done)
+    noted = {tenant_id: at for scope in found for tenant_id, at in scope.left.items()}
+    still = {tenant_id for scope in found if scope.prefix in kept for tenant_id in scope.left}
     for tenant_id, at in noted.items():
+        if tenant_id in still:
+            continue
         MirrorCursor.objects.filter(name=f"{MOVED}{tenant_id}", updated_at=at).delete()
 
 
 def _note_move(tenant: Tenant, was: str) -> None:
-    """In the transaction of the change."""
-    if not _has_documents(tenant):
-        return
+    """In the transaction of the change.
+
+    Also of a tenant that has nothing: what it had may have been erased here and not yet there.
+    """
     row, _ = MirrorCursor.objects.select_for_update().get_or_create(name=f"{MOVED}{tenant.id}")
     left = [*row.position.get("from", []), was]
     row.position["from"] = sorted({prefix for prefix in left if prefix != tenant.firestore_prefix})
     row.save()
-
-
-def _has_documents(tenant: Tenant) -> bool:
-    """Whether something of it was ever to be mirrored, or a note of it is there."""
-    return (
-        ChatSession.objects.filter(tenant=tenant).exists()
-        or PromptTemplate.objects.filter(tenant=tenant).exists()
-        or bool(left_behind(tenant.id))
-    )
 
 
 def _object(tenant: Tenant, prefix: str) -> str:

@@ -33,6 +33,7 @@ from chatify.mirror.comparing import (
     plain,
     version_of,
 )
+from chatify.mirror.foreign import is_for
 from chatify.mirror.models import InboundReport
 from chatify.mirror.paths import TEMPLATES
 from chatify.mirror.payloads import OF_TENANT, template_payload
@@ -199,13 +200,16 @@ def _verdict(document: Document, template: PromptTemplate | None, also_ours: fro
 
 
 def _take_values(document: Document, template: PromptTemplate, verdict: Verdict) -> Verdict:
-    problems = _misplaced(template) or _missing(verdict) or _try_saving(template, verdict)
+    problems = _misplaced(template)
+    if verdict.outcome is Outcome.NEW:
+        problems = problems or _claimed(document, template) or _missing(verdict)
+    problems = problems or _try_saving(template, verdict)
     if problems:
         refused = replace(verdict, outcome=Outcome.REFUSED, problems=problems)
         _refuse(document, find_template(document.path), refused)
         return refused
     log.info("firestore_edit_taken", path=document.path, fields=sorted(verdict.values))
-    reports = InboundReport.objects.filter(path=_clip(document.path), kind=_Kind.REFUSED, settled_at=None)
+    reports = InboundReport.objects.filter(path=clip(document.path), kind=_Kind.REFUSED, settled_at=None)
     reports.update(settled_at=timezone.now())
     if verdict.problems:
         _report(_Kind.REFUSED, document, "\n".join(verdict.problems), template)
@@ -255,8 +259,8 @@ def _is_in_history(template: PromptTemplate, document: Document, verdict: Verdic
 def _report(kind: str, document: Document, detail: str, template: PromptTemplate | None) -> InboundReport | None:
     """Report a state of a document; None when that has been done before."""
     report, is_new = InboundReport.objects.get_or_create(
-        path=_clip(document.path),
-        digest=_digest(document, kind),
+        path=clip(document.path),
+        digest=state_digest(document, kind),
         defaults={
             "kind": kind,
             "detail": plain(detail),
@@ -308,9 +312,16 @@ def _misplaced(template: PromptTemplate) -> tuple[str, ...]:
     return (f"slug: There is no tenant “{owner}” at the top, and the slug of a personality has no dots.",)
 
 
-def _missing(verdict: Verdict) -> tuple[str, ...]:
-    if verdict.outcome is not Outcome.NEW:
+def _claimed(document: Document, template: PromptTemplate) -> tuple[str, ...]:
+    """A new one that names another tenant than its path does: it would be seen by people whose it is not."""
+    slug = template.tenant.slug if template.tenant else ""
+    if is_for(document.fields, slug):
         return ()
+    named, owner = str(plain(document.fields["tenant"]))[:80], f"“{slug}”" if slug else "everybody"
+    return (f"tenant: It says “{named}”, but in this place it would belong to {owner}.",)
+
+
+def _missing(verdict: Verdict) -> tuple[str, ...]:
     return tuple(f"{name}: This is required." for name in ("name", "system_prompt") if name not in verdict.values)
 
 
@@ -327,7 +338,7 @@ def _digest_of_ours(path: str) -> str:
     return str(payload[DIGEST]) if payload else ""
 
 
-def _digest(document: Document, kind: str) -> str:
+def state_digest(document: Document, kind: str) -> str:
     """Of one state of a document. Its deletion is another one."""
     is_deleted = kind == _Kind.DELETED
     content = json.dumps([plain(document.fields), document.stamp, is_deleted], sort_keys=True)
@@ -338,6 +349,6 @@ def _tenant_of(document: Document, template: PromptTemplate | None) -> Tenant | 
     return template.tenant if template is not None else whose(document.path)[0]
 
 
-def _clip(path: str) -> str:
+def clip(path: str) -> str:
     """As it fits into a report; of two long ones the digests differ."""
     return str(plain(path))[:MAX_PATH]

@@ -6,7 +6,7 @@ changed while it was looked at. What is waiting is not there yet, and counted as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic, sleep
@@ -15,8 +15,10 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
+from google.api_core.exceptions import InvalidArgument
 from google.cloud.firestore import Client
 
+from chatify.common.strict_json import is_storable
 from chatify.events.models import OutboxRow
 from chatify.mirror.comparing import is_untouched
 from chatify.mirror.differences import Finding, What, find
@@ -26,6 +28,7 @@ from chatify.mirror.paths import DocKey, Kind
 from chatify.mirror.payloads import OF_TENANT, keys_of
 from chatify.mirror.scopes import Scope
 from chatify.mirror.sink import NAME
+from chatify.mirror.taking import Unknown, clip, whose
 from chatify.mirror.walking import READ_SECONDS, RETRY, Lot, Suspect, expected, lots
 
 WAIT_SECONDS = 30.0
@@ -97,9 +100,16 @@ def _look_again(firestore: Client, scope: Scope, suspects: list[Suspect], verdic
     return changing
 
 
-def _read(firestore: Client, suspects: Iterable[Suspect]) -> dict[str, dict[str, Any] | None]:
+def _read(firestore: Client, suspects: Sequence[Suspect]) -> dict[str, dict[str, Any] | None]:
+    """What these documents hold. What Firestore refuses to read, for its name, cannot be there."""
     references = [firestore.document(suspect.path) for suspect in suspects]
-    found = firestore.get_all(references, retry=RETRY, timeout=READ_SECONDS)
+    try:
+        found = list(firestore.get_all(references, retry=RETRY, timeout=READ_SECONDS))
+    except InvalidArgument:
+        if len(suspects) == 1:
+            return {suspects[0].path: None}
+        middle = len(suspects) // 2
+        return _read(firestore, suspects[:middle]) | _read(firestore, suspects[middle:])
     return {snapshot.reference.path: snapshot.to_dict() for snapshot in found}
 
 
@@ -155,16 +165,32 @@ def count_waiting(until: datetime) -> int:
 # Why it differs -----------------------------------------------------------------------------------
 
 
+def is_nobodys(path: str) -> bool:
+    """Whether a personality's document is where none of ours could be: nobody takes what is written there."""
+    try:
+        whose(path)
+    except Unknown:
+        return True
+    return False
+
+
 def _annotated(finding: Finding, key: DocKey, document: Mapping[str, Any] | None) -> Finding:
     note = _refusal(finding.path, key)
     if not note and key.kind is Kind.TEMPLATE and document is not None and not is_untouched(document):
-        is_reported = InboundReport.objects.filter(path=finding.path, settled_at=None).exists()
-        note = "edited there, see Edits in Firestore in the admin" if is_reported else "edited there, not taken yet"
+        note = _edit(finding.path)
     return Finding(finding.path, finding.what, finding.fields, note)
+
+
+def _edit(path: str) -> str:
+    if InboundReport.objects.filter(path=clip(path), settled_at=None).exists():
+        return "edited there, see Edits in Firestore in the admin"
+    return "nobody takes what is written there" if is_nobodys(path) else "edited there, not taken yet"
 
 
 def _refusal(path: str, key: DocKey) -> str:
     """Firestore's own words, if it did not take what we wrote."""
+    if not is_storable(path):
+        return ""
     dead = OutboxRow.objects.filter(_rows_of([key]), sink=NAME, state=OutboxRow.State.DEAD)
     error = dead.filter(error__startswith=f"{path}: ").values_list("error", flat=True).first()
     return f"dead letter: {error.removeprefix(f'{path}: ').splitlines()[0][:120]}" if error else ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from google.cloud.firestore import Client
 
 from chatify.accounts.models import AuditEntry
 from chatify.events.models import OutboxRow
+from chatify.mirror import rebuilding, taking
 from chatify.mirror.listening import Inbound
 from chatify.mirror.models import InboundReport
 from chatify.mirror.payloads import template_payload
@@ -17,6 +19,7 @@ from templates_app.actions import Draft, save_personality
 from templates_app.models import PromptTemplate
 from tests.mirror.edits import HUMAN, after, current, edited, is_written_again, mirrored, personality, report, versions
 from tests.mirror.relaying import deliver, document
+from tests.mirror.syncing import sync
 
 OURS, THEIRS = "You are Ina, who rows.", "You are Ina, who dives."
 pytestmark = pytest.mark.django_db
@@ -160,6 +163,50 @@ def test_edit_while_nobody_listened_is_taken_before_the_relay_writes(mirror: Cli
     assert (current(template).system_prompt, current(template).origin) == (THEIRS, "firestore")
     assert (document(mirror, path) or {})["version"] == 2
     assert not InboundReport.objects.exists()
+
+
+def test_edit_that_cannot_be_taken_at_the_moment_is_not_overwritten(
+    mirror: Client, inbound: Inbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template, path = both_changed(mirror, system_prompt=THEIRS)
+    other = personality("other")
+    relay = Relay(look=inbound.look)
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr(taking, "take", _locked)
+            relay._written_at.clear()
+            done = relay.run_once()
+        assert relay.run_once().due_in, "it is not tried again at once"
+        assert (document(mirror, path) or {})["system_prompt"] == THEIRS
+        assert done.is_ours
+    assert document(mirror, "prompt_templates/other") is not None, "what nobody has edited does not wait for it"
+    assert not OutboxRow.objects.filter(subject_id=other.id).exists()
+    assert OutboxRow.objects.get().attempts == 0
+    deliver(relay)
+    assert (document(mirror, path) or {})["system_prompt"] == OURS
+    assert report("conflict").content["system_prompt"] == THEIRS
+    assert versions(template)[2].system_prompt == THEIRS
+
+
+def test_edit_that_a_rebuild_cannot_take_at_the_moment_is_not_overwritten(
+    mirror: Client, inbound: Inbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template, path = both_changed(mirror, system_prompt=THEIRS)
+    mirror.document("prompt_templates/zoe").set({"name": "Zoe", "system_prompt": "You are Zoe, who sails."})
+    with monkeypatch.context() as patched:
+        patched.setattr(taking, "take", _locked)
+        patched.setattr(rebuilding, "STALL_SECONDS", 0.5)
+        status, said = sync("--rebuild")
+    assert (status, "Stalled: Nothing has been delivered for" in said) == (1, True)
+    assert (document(mirror, path) or {})["system_prompt"] == THEIRS
+    assert document(mirror, "prompt_templates/zoe") is not None
+    assert sync("--rebuild", "--restart")[0] == 0
+    assert PromptTemplate.objects.filter(slug="zoe").exists()
+    assert report("conflict").version == versions(template)[2]
+
+
+def _locked(*arguments: Any, **options: Any) -> Any:
+    raise OperationalError("database is locked")
 
 
 def test_refused_edit_is_overwritten_by_who_saves_here_and_stays_in_its_report(

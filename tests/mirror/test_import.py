@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -27,10 +27,10 @@ from sessions.models import ChatSession, Message, Summary
 from templates_app.models import PromptTemplate
 from tests.memory.talking import talk
 from tests.mirror.edits import HUMAN, PROMPT, current, personality
+from tests.mirror.imports import HELLO, NOON, chat_document, imported
 from tests.mirror.relaying import deliver, document, transcript
 from tests.mirror.syncing import run
 
-NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
 
 
@@ -40,25 +40,8 @@ def tenant(db: None) -> Tenant:
     return ensure_tenant(slug="acme")
 
 
-def chat_document(mirror: Client, id_: str, *said: tuple[str, str], prefix: str = "", **fields: Any) -> str:
-    """A chat session as another application keeps it. Gives its path."""
-    path = f"{prefix}chatbot_sessions/{id_}"
-    mirror.document(path).set({"user_id": "ann", "template_type": "casual_chat", "status": "active", **fields})
-    for number, (role, content) in enumerate(said):
-        message = {"role": role, "content": content, "created_at": NOON + timedelta(minutes=number), "tokens": 7}
-        mirror.document(f"{prefix}conversation_history/{id_}/messages/m{number}").set(message)
-    return path
-
-
-def imported(*arguments: str) -> tuple[int, str]:
-    return run("firestore_import", "--tenant", "acme", *arguments)
-
-
 def said(chat: ChatSession) -> list[tuple[int, str, str]]:
     return list(chat.messages.order_by("seq").values_list("seq", "role", "content"))
-
-
-HELLO = (("user", "Hello"), ("assistant", "Hi Ann!"), ("user", "And now?"))
 
 
 def test_chat_session_comes_with_its_messages(mirror: Client, tenant: Tenant) -> None:
@@ -208,18 +191,6 @@ def test_message_ids_that_two_chat_sessions_share_are_told_apart(mirror: Client,
     imported()
     assert imported()[0] == 0
     assert set(Message.objects.values_list("content", flat=True)) == {"Hello a", "Hello b"}
-
-
-def test_killed_import_is_taken_up(mirror: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "PAGE", 2)
-    for number in range(5):
-        chat_document(mirror, f"c{number}", ("user", "Hello"))
-    run_ = importing.Importing(mirror, tenant).run()
-    next(run_), next(run_)  # personalities, and a first lot
-    assert ChatSession.objects.count() == 2
-    status, told = imported()
-    assert (status, "Taken up after c1." in told, "3 chat sessions" in told) == (0, True, True)
-    assert (ChatSession.objects.count(), MirrorCursor.objects.filter(name__startswith="import ").count()) == (5, 0)
 
 
 # What is there now, and afterwards ---------------------------------------------------------------

@@ -123,6 +123,14 @@ def test_run_that_was_stopped_begins_anew_after_a_move(chats: list[ChatSession])
     assert not Run("any").is_resumed
 
 
+def test_run_is_not_taken_up_after_a_name_that_the_database_cannot_store(chats: list[ChatSession]) -> None:
+    Run("any").save(scopes()[0], Verdict(after="nul\0"))
+    assert not Run("any").is_resumed
+    Run("any").save(scopes()[0], Verdict(after="x"))
+    Run("any").save(scopes()[0], Verdict(after="nul\0"))
+    assert Run("any").is_resumed, "where it was before"
+
+
 # Until it is rebuilt ------------------------------------------------------------------------------
 def test_document_is_read_once_for_both_places(
     mirror: Client, chats: list[ChatSession], monkeypatch: pytest.MonkeyPatch

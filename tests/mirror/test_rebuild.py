@@ -278,12 +278,6 @@ def test_back_and_forth_leaves_one_place_behind(mirror: Client, chats: list[Chat
 
 
 @pytest.mark.django_db
-def test_tenant_that_has_nothing_leaves_nothing_behind() -> None:
-    move("empty", "a/b")
-    assert moved_tenants() == []
-
-
-@pytest.mark.django_db
 def test_erased_people_are_gone_from_the_old_place_after_the_rebuild(mirror: Client, chats: list[ChatSession]) -> None:
     move("acme", "a/b")
     erase_end_user(end_user_id=EndUser.objects.get(external_id="user-1").id, who=None)

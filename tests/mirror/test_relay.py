@@ -290,12 +290,14 @@ def test_place_that_firestore_does_not_have_is_refused(
 def test_personality_with_an_impossible_name_does_not_keep_back_others(mirror: Client, chat: ChatSession) -> None:
     seen: list[str] = []
 
-    def look(client: Client, paths: list[str]) -> None:
+    def look(client: Client, paths: list[str]) -> set[str]:
         list(client.get_all([client.document(path) for path in paths], retry=None, timeout=5))
         seen.extend(paths)
+        return set()
 
-    for slug in ("__all__", "fine"):
+    for slug in ("all", "fine"):
         save_personality(template=PromptTemplate(slug=slug, name="Name"), draft=Draft("You are an AI."))
+    PromptTemplate.objects.filter(slug="all").update(slug="__all__")  # of a time when that could be saved
     deliver(Relay(look=look))
     assert "prompt_templates/fine" in seen
     assert document(mirror, "prompt_templates/fine") is not None

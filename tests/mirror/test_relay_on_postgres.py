@@ -6,7 +6,9 @@ from tests.racing import check_on_postgresql
 from tests.services.firestore import Firestore
 from tests.services.postgres import Postgres
 
-SAME_TESTS = tuple(f"tests/mirror/test_{name}.py" for name in ("relay", "payloads", "spreading", "moves"))
+SAME_TESTS = tuple(
+    f"tests/mirror/test_{name}.py" for name in ("relay", "payloads", "spreading", "moves", "places_left")
+)
 
 
 def test_relay_delivers_from_postgresql(postgres: Postgres, firestore: Firestore) -> None:

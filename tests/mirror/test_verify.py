@@ -15,6 +15,7 @@ from chatify.common.ids import uuid7
 from chatify.events.models import OutboxRow
 from chatify.mirror import verifying
 from chatify.mirror.models import InboundReport, MirrorCursor
+from chatify.mirror.runs import Run
 from chatify.mirror.scopes import scopes
 from chatify.mirror.verifying import Verdict, verify
 from sessions.actions import delete_chat_sessions, rename_chat_session
@@ -311,6 +312,20 @@ def test_run_begins_anew_when_asked_or_when_it_is_old(mirror: Client, chats: lis
     assert said == "27 documents compared: 0 differ.\n"
 
 
+def test_tenant_called_everything_is_not_everything(
+    mirror: Client, chats: list[ChatSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation("everything")
+    wrong = f"chatbot_sessions/{chats[0].id}"
+    mirror.document(wrong).update({"title": "Theirs"})
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "end", lambda run: None)  # as if it was stopped there
+        assert sync("--verify", "--tenant", "everything")[0] == 0
+    status, said = sync("--verify")
+    assert (status, "Taken up" in said) == (1, False)
+    assert f"{wrong}: differs" in said
+
+
 # What goes wrong ----------------------------------------------------------------------------------
 def test_off_says_what_would_turn_it_on(settings: Any) -> None:
     status, said = sync("--verify")
@@ -327,6 +342,24 @@ def test_wrong_credentials_are_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "nowhere.json was not found" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_personality_with_an_impossible_name_is_missing_and_keeps_nothing_else_back(
+    mirror: Client, chats: list[ChatSession]
+) -> None:
+    for slug in ("one", "two", "three"):
+        _own("acme", slug)
+    move("acme", "tenants/acme")
+    sync("--rebuild")
+    PromptTemplate.objects.filter(slug="two").update(slug="__x__")  # of a time when that could be saved
+    mirror.document("tenants/acme/prompt_templates/one").delete()
+    status, said = sync("--verify")
+    assert status == 1
+    for slug in ("__x__", "one"):
+        assert f"tenants/acme/prompt_templates/{slug}: missing in Firestore" in said
+    assert "3 differ" in said  # and the one that is not called so any more
+    assert "Refused: tenants/acme/prompt_templates/__x__: InvalidArgument" in sync("--rebuild")[1]
+    assert "missing in Firestore (dead letter: InvalidArgument" in sync("--verify")[1]
 
 
 def test_unknown_tenant_and_nothing_to_do_are_refused(mirror: Client) -> None:

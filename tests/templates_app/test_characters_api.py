@@ -135,6 +135,19 @@ def test_slug_that_the_tenant_uses_is_taken(owner: ApiClient):
     assert detail(owner, "ina").json()["name"] == "Captain Ina"
 
 
+@pytest.mark.parametrize("slug", ["__x__", "____", "__all-1__"])
+def test_slug_that_firestore_reserves_is_refused(owner: ApiClient, slug: str):
+    answer = create(owner, slug=slug)
+    assert outcome(answer) == (400, "invalid_input")
+    assert fields_of(answer) == [("slug", "reserved")]
+    assert slug not in slugs(owner, own=True)
+
+
+def test_slug_may_begin_or_end_with_underscores(owner: ApiClient):
+    for slug in ("__x", "x__", "_x_", "___"):
+        assert made(owner, slug=slug)["slug"] == slug
+
+
 def test_tenants_may_use_the_same_slug(owner: ApiClient, stranger: ApiClient):
     slug = f"s-{uuid4().hex[:8]}"
     assert made(owner, slug=slug, name="Mine")["name"] == "Mine"

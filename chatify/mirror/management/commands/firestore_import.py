@@ -24,13 +24,14 @@ class Command(BaseCommand):
     help = (
         "Read personalities, chat sessions and messages from a Firestore project that has them already: into a tenant, "
         "from its place in Firestore. Personalities pass the same checks as in the admin. Ids that are no UUIDs become "
-        "one that is always the same. Run it as often as you like; a run that was killed is taken up where it was. "
-        "Exit status 1 when something was left out."
+        "one that is always the same. Run it as often as you like; a run that was killed less than an hour ago is "
+        "taken up where it was. Exit status 1 when something was left out."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Whose it will be."""
         parser.add_argument("--tenant", metavar="SLUG", required=True, help="whose chat sessions they become")
+        parser.add_argument("--restart", action="store_true", help="do not take up a run that was killed")
         parser.add_argument("--dry-run", action="store_true", help="only say what would be read, and what left out")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,9 +45,11 @@ class Command(BaseCommand):
         if not does_answer:
             raise CommandError(f"Firestore does not answer. {answer}")
         is_dry = options["dry_run"]
-        totals = Imported()
+        totals, left_out = Imported(), 0
         try:
-            self._run(Importing(client(), tenant, is_dry=is_dry), totals)
+            importing = Importing(client(), tenant, is_dry=is_dry, is_anew=options["restart"])
+            left_out = importing.position.left_out
+            self._run(importing, totals)
         except (*ERRORS, MirrorOff, ValueError, OSError) as error:
             raise CommandError(f"{type(error).__name__}: {error}\nThe same command takes it up again.") from error
         finally:
@@ -59,12 +62,16 @@ class Command(BaseCommand):
         for slug, chats in sorted(totals.others.items()):
             self.stdout.write(f"{counted(chats, 'chat session')} there of the tenant {slug}: not read.")
         self.stdout.write(f"{'Would be imported' if is_dry else 'Imported'}: {_told(totals)}.")
-        if totals.problems:
-            raise CommandError(f"{counted(len(totals.problems), 'document')} left out.")
+        left_out += len(totals.problems)
+        if left_out:
+            raise CommandError(f"{counted(left_out, 'document')} left out.")
 
     def _run(self, importing: Importing, totals: Imported) -> None:
-        if importing.position:
-            self.stdout.write(f"Taken up after {importing.position}.")
+        after, left_out = importing.position
+        if after:
+            self.stdout.write(f"Taken up after {after}; --restart begins anew.")
+        if left_out:
+            self.stdout.write(f"Documents that were left out before it was stopped: {left_out:,}.")
         with Progress(importing.count(), sys.stderr) as progress:
             done = 0
             for lot in importing.run():

@@ -73,7 +73,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(problems))
 
     def _run(self, what: str, options: dict[str, Any]) -> Run:
-        name = f"{what} {options['tenant'] or 'everything'}"
+        name = f"{what} --tenant {options['tenant']}" if options["tenant"] else f"{what} everything"
         run = begin_anew(name) if options["restart"] else Run(name)
         if run.is_resumed:
             self.stdout.write(f"Taken up after {counted(run.totals.compared, 'document')}; --restart begins anew.")
@@ -113,26 +113,26 @@ class Command(BaseCommand):
     def _rebuild(self, firestore: Client, tenant: Tenant | None, run: Run) -> list[str]:
         if not run.is_resumed:
             replay(row_ids=dead_letters(tenant).values_list("id", flat=True), who=None)
-        places, delivery, kept, foreign = scopes(tenant), Delivery(), 0, 0
+        places, delivery, foreign = scopes(tenant), Delivery(), 0
         try:
             with Progress(count_documents(places), sys.stderr) as progress:
                 for _, change in run.through(places, partial(_rebuild_place, firestore, run, delivery)):
-                    kept, foreign = kept + len(change.kept), foreign + len(change.foreign)
-                    if told := [*(f"{one.path}: kept, nobody has taken it" for one in change.kept), *change.foreign]:
+                    foreign += len(change.foreign)
+                    if told := [*_told(change), *change.foreign]:
                         progress.hide()
                         self.stdout.write("\n".join(map(str, told)))
                     progress.show(run.totals.compared)
                 delivery.until(0, timezone.now())
         finally:
             delivery.close()
-        forget_moves(places)
+        forget_moves(places, kept=run.totals.kept)
         run.end()
         totals = run.totals
         self.stdout.write(
             f"{counted(totals.compared, 'document')} compared: {totals.written:,} written, {totals.removed:,} removed."
         )
         self._tell_of_foreign(foreign)
-        return _problems_of_rebuilding([row.error for row in dead_letters(tenant)], kept)
+        return _problems_of_rebuilding([row.error for row in dead_letters(tenant)], sum(totals.kept.values()))
 
 
 def _rebuild_place(firestore: Client, run: Run, delivery: Delivery, scope: Scope, after: str) -> Iterator[Change]:
@@ -141,9 +141,17 @@ def _rebuild_place(firestore: Client, run: Run, delivery: Delivery, scope: Scope
         totals.compared += change.compared
         totals.written += change.written
         totals.removed += change.removed
+        if change.kept:
+            totals.kept[scope.prefix] = totals.kept.get(scope.prefix, 0) + len(change.kept)
         run.save(scope, change)
 
     return rebuild(firestore, scope, after, note=note, deliver=delivery)
+
+
+def _told(change: Change) -> list[str]:
+    reported = "removed, as nobody takes what is written there: see Edits in Firestore in the admin"
+    kept = [f"{one.path}: kept, {one.note}" for one in change.kept]
+    return [*kept, *(f"{one.path}: {reported}" for one in change.reported)]
 
 
 def _differ(count: int) -> str:
@@ -186,6 +194,5 @@ def _problems_of_comparing(different: int, left: int, wait: float) -> list[str]:
 def _problems_of_rebuilding(errors: list[str], kept: int) -> list[str]:
     found = [f"Refused: {error.splitlines()[0] if error else 'no reason given'}" for error in errors]
     if kept:
-        edits = counted(kept, "document")
-        found.append(f"{edits} that somebody wrote there: the relay takes or reports them within minutes.")
+        found.append(f"{counted(kept, 'document')} kept that somebody has written to: run it again in a few minutes.")
     return found
