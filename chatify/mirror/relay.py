@@ -27,7 +27,17 @@ from chatify.mirror.payloads import is_mirrored, keys_of, message_keys, payloads
 from chatify.mirror.scopes import places_left
 from chatify.mirror.sink import NAME
 from chatify.mirror.spreading import spread
-from chatify.mirror.writing import BATCH_WRITES, COMMIT_SECONDS, ERRORS, REFUSALS, Away, Operation, Writer
+from chatify.mirror.writing import (
+    BATCH_BYTES,
+    BATCH_WRITES,
+    COMMIT_SECONDS,
+    ERRORS,
+    LEAST_BATCH_BYTES,
+    REFUSALS,
+    Away,
+    Operation,
+    Writer,
+)
 
 ROWS_AT_ONCE = 1000
 SECONDS_BETWEEN_WRITES = 1.0
@@ -97,6 +107,7 @@ class Relay:
         self._look = look
         self._written_at: dict[DocKey, float] = {}  # or should have been
         self._left: dict[UUID, tuple[DocKey, ...]] = {}  # of rows that were delivered in part
+        self._batch_bytes = BATCH_BYTES
 
     def run_once(self) -> Round:
         """Deliver one lot of rows, if the lease is ours. Raises Away, LeaseLost; what was delivered is settled then."""
@@ -107,9 +118,15 @@ class Relay:
         if not works:
             return Round()
         waiting = self._waiting(works)
-        writer = Writer(_connect(), before_commit=self._before_commit)
+        writer = Writer(_connect(), batch_bytes=self._batch_bytes, before_commit=self._before_commit)
         try:
             self._write(writer, [key for work in works for key in work.left if key not in waiting])
+        except Away as error:
+            if error.is_slow:  # over a slow line the same batch would come to nothing again and again
+                self._batch_bytes = max(LEAST_BATCH_BYTES, self._batch_bytes // 2)
+            raise
+        else:
+            self._batch_bytes = min(BATCH_BYTES, self._batch_bytes * 2)
         finally:
             self._settle(works, writer)
         is_full = (len(works) >= ROWS_AT_ONCE and writer.documents > 0) or _has_spread(writer)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from google.api_core.exceptions import GoogleAPICallError, InvalidArgument, RetryError
+from google.api_core.exceptions import DeadlineExceeded, GoogleAPICallError, InvalidArgument, RetryError
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import Client
 
@@ -23,7 +23,8 @@ REFUSALS = (InvalidArgument, ValueError, TypeError)
 COMMIT_SECONDS = 10.0
 LIST_SECONDS = 30.0
 BATCH_WRITES = 400
-BATCH_BYTES = 4_000_000
+BATCH_BYTES, LEAST_BATCH_BYTES = 4_000_000, 50_000
+"""As much as a batch may have, and as it may have at least over a line that is too slow for more."""
 
 _WRITE_BYTES = 500
 """What a write takes beside its texts, roughly."""
@@ -35,6 +36,7 @@ class Away(RuntimeError):
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: {error}"[:300])
         self.kind = type(error).__name__
+        self.is_slow = isinstance(error, DeadlineExceeded)
 
 
 class Operation(NamedTuple):
@@ -48,18 +50,20 @@ class Operation(NamedTuple):
 class Writer:
     """Writes documents and remembers how each fared, also when it is stopped by Away in between."""
 
-    def __init__(self, firestore: Client, *, before_commit: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, firestore: Client, *, batch_bytes: int = BATCH_BYTES, before_commit: Callable[[], None] = lambda: None
+    ) -> None:
         self.written: set[DocKey] = set()
         self.paths: set[str] = set()
         """Of what was written."""
         self.refused: dict[DocKey, str] = {}
         """Why, with the path before it."""
         self.documents = 0
-        self.firestore, self._before_commit = firestore, before_commit
+        self.firestore, self._batch_bytes, self._before_commit = firestore, batch_bytes, before_commit
 
     def write(self, operations: Iterable[Operation]) -> None:
         """Write these, in their order. Raises Away."""
-        for batch in batches(operations):
+        for batch in batches(operations, self._batch_bytes):
             self._write(batch)
 
     def delete_collection(self, key: DocKey, path: str) -> None:
@@ -119,13 +123,13 @@ def _reason(path: str, error: Exception) -> str:
     return f"{path}: {type(error).__name__}: {error}"
 
 
-def batches(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
-    """As many as Firestore takes at once."""
+def batches(operations: Iterable[Operation], most_bytes: int = BATCH_BYTES) -> Iterator[list[Operation]]:
+    """As many as Firestore takes at once, within so many bytes, but for one that is larger alone."""
     batch: list[Operation] = []
     size = 0
     for operation in operations:
         weight = _size_of(operation.payload)
-        if batch and (len(batch) == BATCH_WRITES or size + weight > BATCH_BYTES):
+        if batch and (len(batch) == BATCH_WRITES or size + weight > most_bytes):
             yield batch
             batch, size = [], 0
         batch.append(operation)

@@ -29,7 +29,7 @@ from chatify.webhooks.sending import Answer, Call
 from chatify.webhooks.signing import sign
 
 KEPT = timedelta(days=30)
-PURGED_AT_ONCE = 1000
+PURGED_AT_ONCE, REPLAYED_AT_ONCE = 1000, 500
 LOGGED = 20
 USER_AGENT = "Chatify-Webhooks/1"
 NOT_MADE = "It could not be made."
@@ -198,14 +198,20 @@ def _failures(endpoint: WebhookEndpoint) -> int:
 # Once more, and no more -------------------------------------------------------------------------------
 
 
-@transaction.atomic
 def replay(*, delivery_ids: Iterable[UUID], who: Who) -> int:
     """Send these again, now, with all tries that a new one has, under the same webhook-id. Gives their number.
 
     Those of endpoints that are not active are left alone; tests are not repeated.
     """
+    ids = list(delivery_ids)
+    batches = (ids[start : start + REPLAYED_AT_ONCE] for start in range(0, len(ids), REPLAYED_AT_ONCE))
+    return sum(_replay(batch, who) for batch in batches)
+
+
+@transaction.atomic
+def _replay(delivery_ids: list[UUID], who: Who) -> int:
     rows = WebhookDelivery.objects.select_for_update(of=("self",)).exclude(event=TEST).order_by("id")
-    found = list(rows.filter(id__in=list(delivery_ids), endpoint__is_active=True).select_related("endpoint"))
+    found = list(rows.filter(id__in=delivery_ids, endpoint__is_active=True).select_related("endpoint"))
     ids = [row.id for row in found]
     WebhookDelivery.objects.filter(id__in=ids).update(state=State.PENDING, attempts=0, error="", next_attempt_at=Now())
     for row in found:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from google.api_core.exceptions import PermissionDenied, ServiceUnavailable
+from google.api_core.exceptions import DeadlineExceeded, PermissionDenied, ServiceUnavailable
 from google.cloud.firestore import Client
 
 from chatify.accounts.actions import ensure_tenant
@@ -18,6 +19,7 @@ from chatify.events.bus import emit
 from chatify.events.leases import Lease, LeaseLost
 from chatify.events.models import OutboxRow
 from chatify.memory.summaries import edit_summary
+from chatify.mirror import relay as relaying
 from chatify.mirror import writing
 from chatify.mirror.paths import DocKey, Kind
 from chatify.mirror.relay import Relay
@@ -323,6 +325,36 @@ def test_nothing_is_given_up_when_firestore_is_away(
     assert rows(state=DEAD) == []
     deliver(Relay(lease=other_lease()))
     assert len(contents(mirror, chat)) == 4
+
+
+def test_line_that_is_too_slow_for_a_batch_gets_smaller_ones(
+    mirror: Client, principal: Principal, chat: ChatSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk(principal, chat, 3)
+    commit, sizes = Writer._commit, list[int]()
+
+    def commit_slowly(self: Writer, operations: list[Operation]) -> None:
+        sizes.append(len(operations))
+        if len(operations) > 2:
+            raise DeadlineExceeded("too slow")
+        commit(self, operations)
+
+    monkeypatch.setattr(Writer, "_commit", commit_slowly)
+    monkeypatch.setattr(relaying, "LEAST_BATCH_BYTES", 1200)
+    relay = Relay()
+    for _ in range(20):
+        relay._written_at.clear()
+        with suppress(Away):
+            relay.run_once()
+    assert rows() == []
+    assert len(contents(mirror, chat)) == 6
+    assert (max(sizes), min(sizes)) == (6, 1)
+    monkeypatch.setattr(Writer, "_commit", commit)
+    for _ in range(20):
+        emit("session.renamed", tenant_id=chat.tenant_id, chat_session_id=chat.id)
+        relay._written_at.clear()
+        relay.run_once()
+    assert relay._batch_bytes == writing.BATCH_BYTES, "over a line that is fast again"
 
 
 def test_what_was_written_before_firestore_went_away_is_not_repeated(

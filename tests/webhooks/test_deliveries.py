@@ -309,6 +309,17 @@ def test_replay_sends_it_again(delivery: WebhookDelivery, endpoint: WebhookEndpo
     assert AuditEntry.objects.filter(action="webhook.replayed", subject_id=delivery.id).exists()
 
 
+def test_many_are_replayed_in_batches(
+    chat: ChatSession, endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "REPLAYED_AT_ONCE", 2)
+    told = [tell(chat, "session.paused")[0] for _ in range(5)]
+    for one in told:
+        attempt(one, OK)
+    assert replay(delivery_ids=[one.id for one in told], who=None) == 5
+    assert {fresh(one).state for one in told} == {"pending"}
+
+
 def test_replay_that_overtakes_an_attempt_is_not_lost(delivery: WebhookDelivery, endpoint: WebhookEndpoint) -> None:
     attempt(delivery, FAILED)
     ready = prepare(delivery.id)
