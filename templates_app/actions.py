@@ -84,7 +84,7 @@ def save_personality(
     """
     before = PromptTemplate.objects.select_for_update().filter(id=template.id).first()  # two editors get two numbers
     if before is None and (problem := check_slug(template.slug)):
-        _refuse([FieldError("slug", "reserved", problem)])
+        raise InvalidInput.at("slug", "reserved", problem)
     if before is not None:
         template.current_version, template.deleted_at = before.current_version, before.deleted_at
     is_new_version = template.current_version is None or Draft.of(template.current_version) != draft
