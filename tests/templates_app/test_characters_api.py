@@ -138,7 +138,7 @@ def test_slug_that_the_tenant_uses_is_taken(owner: ApiClient):
 @pytest.mark.parametrize("slug", ["__x__", "____", "__all-1__"])
 def test_slug_that_firestore_reserves_is_refused(owner: ApiClient, slug: str):
     answer = create(owner, slug=slug)
-    assert outcome(answer) == (400, "invalid_input")
+    assert outcome(answer) == (400, "reserved")
     assert fields_of(answer) == [("slug", "reserved")]
     assert slug not in slugs(owner, own=True)
 
