@@ -31,7 +31,7 @@ from chatify.mirror.relay import Relay
 from chatify.mirror.scopes import Scope
 from chatify.mirror.settling import settle
 from chatify.mirror.sink import NAME
-from chatify.mirror.taking import clip, state_digest
+from chatify.mirror.taking import clip, report
 from chatify.mirror.verifying import Waiting, count_waiting, is_nobodys
 from chatify.mirror.walking import READ_SECONDS, RETRY, Lot, Suspect, lots, templates
 from chatify.mirror.writing import BATCH_WRITES, COMMIT_SECONDS
@@ -148,18 +148,9 @@ def _remove(firestore: Client, scope: Scope, extras: list[Suspect], change: Chan
 
 def _report(scope: Scope, suspect: Suspect) -> None:
     """Keep what was written where nobody takes it, for staff to look at: it is removed there."""
-    document, kind = document_of(suspect.seen), InboundReport.Kind.CONFLICT
     whose = next(iter([*scope.places, *scope.left]), None) if scope.prefix else None
-    InboundReport.objects.get_or_create(
-        path=clip(document.path),
-        digest=state_digest(document, kind),
-        defaults={
-            "kind": kind,
-            "detail": "It was written where no personality of ours can be. A rebuild has removed it there.",
-            "content": plain(document.fields),
-            "tenant_id": whose,
-        },
-    )
+    told = "It was written where no personality of ours can be. A rebuild has removed it there."
+    report(InboundReport.Kind.CONFLICT, document_of(suspect.seen), told, tenant_id=whose)
 
 
 def _settle_refused(paths: Iterable[str]) -> None:

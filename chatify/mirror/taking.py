@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -224,14 +225,14 @@ def _refuse(document: Document, template: PromptTemplate | None, verdict: Verdic
 
 def _keep(document: Document, template: PromptTemplate | None, verdict: Verdict) -> None:
     """Both have changed: ours stays, theirs is kept."""
-    report = _report(_Kind.CONFLICT, document, "", template)
-    if report is None:
+    made = _report(_Kind.CONFLICT, document, "", template)
+    if made is None:
         return
-    report.detail = "It was edited there and deleted here. It stays deleted."
+    made.detail = "It was edited there and deleted here. It stays deleted."
     if template is not None:
-        report.version, report.detail = _kept(template, verdict)
+        made.version, made.detail = _kept(template, verdict)
         write_again(template)
-    report.save(update_fields=["version", "detail"])
+    made.save(update_fields=["version", "detail"])
 
 
 def _kept(template: PromptTemplate, verdict: Verdict) -> tuple[PromptVersion | None, str]:
@@ -256,23 +257,31 @@ def _is_in_history(template: PromptTemplate, document: Document, verdict: Verdic
     return any(_values_of(version) == theirs for version in later[:20])
 
 
-def _report(kind: str, document: Document, detail: str, template: PromptTemplate | None) -> InboundReport | None:
+def report(
+    kind: str, document: Document, detail: str, *, tenant_id: UUID | None, template: PromptTemplate | None = None
+) -> InboundReport | None:
     """Report a state of a document; None when that has been done before."""
-    report, is_new = InboundReport.objects.get_or_create(
+    made, is_new = InboundReport.objects.get_or_create(
         path=clip(document.path),
-        digest=state_digest(document, kind),
+        digest=_digest(document, kind),
         defaults={
             "kind": kind,
             "detail": plain(detail),
             "content": plain(document.fields),
-            "tenant": _tenant_of(document, template),
+            "tenant_id": tenant_id,
             "template": template,
         },
     )
     if not is_new:
         return None
     log.warning("firestore_edit_not_taken", kind=kind, path=document.path, detail=detail[:500])
-    return report
+    return made
+
+
+def _report(kind: str, document: Document, detail: str, template: PromptTemplate | None) -> InboundReport | None:
+    """The same, of the tenant whose personality it is, or to whom its place belongs. Raises Unknown."""
+    tenant = template.tenant if template is not None else whose(document.path)[0]
+    return report(kind, document, detail, tenant_id=tenant.id if tenant else None, template=template)
 
 
 # The form -----------------------------------------------------------------------------------------
@@ -338,15 +347,11 @@ def _digest_of_ours(path: str) -> str:
     return str(payload[DIGEST]) if payload else ""
 
 
-def state_digest(document: Document, kind: str) -> str:
+def _digest(document: Document, kind: str) -> str:
     """Of one state of a document. Its deletion is another one."""
     is_deleted = kind == _Kind.DELETED
     content = json.dumps([plain(document.fields), document.stamp, is_deleted], sort_keys=True)
     return hashlib.sha256(f"{document.path} {content}".encode()).hexdigest()
-
-
-def _tenant_of(document: Document, template: PromptTemplate | None) -> Tenant | None:
-    return template.tenant if template is not None else whose(document.path)[0]
 
 
 def clip(path: str) -> str:

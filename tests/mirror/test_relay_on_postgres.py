@@ -7,7 +7,7 @@ from tests.services.firestore import Firestore
 from tests.services.postgres import Postgres
 
 SAME_TESTS = tuple(
-    f"tests/mirror/test_{name}.py" for name in ("relay", "payloads", "spreading", "moves", "places_left")
+    f"tests/mirror/test_{name}.py" for name in ("relay", "relay_away", "payloads", "spreading", "moves", "places_left")
 )
 
 
